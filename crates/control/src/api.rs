@@ -1,0 +1,394 @@
+//! The one door to rooms.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use crosspoint_media::config::{SessionId, TrackSource};
+use tokio::sync::{broadcast, mpsc};
+
+use crate::model::{
+    Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings, SlotInfo,
+    SubscriptionWish, TrackInfo, TrackSid,
+};
+
+/// Everything that may be done with rooms. Implemented by [`Service`](crate::service::Service).
+#[async_trait]
+pub trait RoomControl: Send + Sync + 'static {
+    /// Makes a room, or returns the one that has this name with its settings untouched.
+    async fn create_room(
+        &self,
+        name: RoomName,
+        settings: RoomSettings,
+    ) -> Result<RoomInfo, ControlError>;
+    /// All rooms, by name.
+    async fn rooms(&self) -> Result<Vec<RoomInfo>, ControlError>;
+    /// One room.
+    async fn room(&self, room: &RoomName) -> Result<RoomInfo, ControlError>;
+    /// Changes settings; `None` leaves one as it is.
+    async fn update_room(
+        &self,
+        room: &RoomName,
+        patch: RoomPatch,
+    ) -> Result<RoomInfo, ControlError>;
+    /// Ends a room: everyone in it is told and disconnected.
+    async fn delete_room(&self, room: &RoomName, reason: Reason) -> Result<(), ControlError>;
+
+    /// Participants of a room, hidden ones included, in the order in which they joined.
+    async fn participants(&self, room: &RoomName) -> Result<Vec<ParticipantInfo>, ControlError>;
+    /// One participant.
+    async fn participant(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+    ) -> Result<ParticipantInfo, ControlError>;
+    /// Changes permissions, metadata, name, attributes. Permissions take effect at once: what
+    /// may no longer be published stops, what may no longer be received stops.
+    async fn update_participant(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        patch: ParticipantPatch,
+    ) -> Result<ParticipantInfo, ControlError>;
+    /// Ends a participant's stay (kick).
+    async fn remove_participant(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        reason: Reason,
+    ) -> Result<(), ControlError>;
+    /// Moves a participant to another room without rejoining; the room is made if need be.
+    async fn move_participant(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        to: &RoomName,
+    ) -> Result<(), ControlError>;
+    /// Feeds a participant's tracks (all present and future ones) into another room as well.
+    async fn forward_participant(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        to: &RoomName,
+    ) -> Result<(), ControlError>;
+
+    /// Mutes or unmutes a track. A track is muted when its owner or the server wants it so.
+    async fn set_track_muted(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        by: MutedBy,
+        muted: bool,
+    ) -> Result<TrackInfo, ControlError>;
+    /// Says what a participant wants of a track.
+    async fn set_subscription(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        track: &TrackSid,
+        wish: SubscriptionWish,
+    ) -> Result<(), ControlError>;
+    /// Sends an application message to a room or some of its participants.
+    async fn send_message(&self, room: &RoomName, message: Message) -> Result<(), ControlError>;
+
+    /// Brings a participant into a room. The room is made if need be (when `create_room` of the
+    /// request allows it); an earlier stay of the same identity ends with `duplicate_identity`.
+    async fn join(&self, request: JoinRequest) -> Result<Joined, ControlError>;
+    /// Takes a session's offer (first or later) and answers it.
+    async fn offer(&self, session: SessionId, offer: Offer) -> Result<Answer, ControlError>;
+    /// ICE restart without a full offer (WHIP's PATCH, RFC 9725 §4.3.3): takes the peer's new
+    /// credentials, returns ours.
+    async fn restart_ice(
+        &self,
+        session: SessionId,
+        ufrag: String,
+        pwd: String,
+    ) -> Result<IceRestart, ControlError>;
+    /// Ends a session and its participant's stay.
+    async fn leave(&self, session: SessionId, reason: Reason) -> Result<(), ControlError>;
+
+    /// Everything that happens in all rooms, for SSE and webhooks. A receiver that lags loses the
+    /// oldest and is told how many.
+    fn events(&self) -> broadcast::Receiver<RoomEvent>;
+    /// Refuses further joins (graceful stop) and tells everyone.
+    async fn drain(&self);
+    /// Named gauges and counters for metrics, e.g. `("rooms", 2.0)`; names are stable.
+    async fn metrics(&self) -> Vec<(String, f64)>;
+}
+
+/// Who wants a track muted. It flows when neither does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MutedBy {
+    /// The participant that publishes it.
+    Owner,
+    /// An API call.
+    Server,
+}
+
+/// Changes to a room; `None` leaves as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomPatch {
+    /// See [`RoomSettings::metadata`].
+    pub metadata: Option<String>,
+    /// See [`RoomSettings::empty_timeout`].
+    pub empty_timeout: Option<std::time::Duration>,
+    /// See [`RoomSettings::departure_timeout`].
+    pub departure_timeout: Option<std::time::Duration>,
+    /// See [`RoomSettings::max_participants`].
+    pub max_participants: Option<u32>,
+    /// See [`RoomSettings::top_audio`].
+    pub top_audio: Option<u8>,
+}
+
+/// Changes to a participant; `None` leaves as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParticipantPatch {
+    /// Name to show.
+    pub name: Option<String>,
+    /// Free text.
+    pub metadata: Option<String>,
+    /// Pairs to set; an empty value removes the pair.
+    pub attributes: Option<BTreeMap<String, String>>,
+    /// All permissions anew.
+    pub permissions: Option<Permissions>,
+}
+
+/// An application message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it; `None`: the server.
+    pub from: Option<Identity>,
+    /// To whom; empty: everyone in the room but the sender.
+    pub to: Vec<Identity>,
+    /// What it is about; at most 128 bytes, may be empty.
+    pub topic: String,
+    /// At most 64 KiB.
+    pub payload: Bytes,
+    /// Whether `payload` is text.
+    pub text: bool,
+    /// Whether it may not be lost. Unreliable ones go by data channel only.
+    pub reliable: bool,
+}
+
+/// A verified wish to join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// Which room.
+    pub room: RoomName,
+    /// As whom.
+    pub identity: Identity,
+    /// Name to show.
+    pub name: String,
+    /// Free text.
+    pub metadata: String,
+    /// Pairs.
+    pub attributes: BTreeMap<String, String>,
+    /// What is allowed.
+    pub permissions: Permissions,
+    /// Whether the room may be made by joining.
+    pub create_room: bool,
+    /// Whether tracks are subscribed without being asked for.
+    pub auto_subscribe: bool,
+    /// Only tracks of this participant are received (WHEP `?participant=`).
+    pub only: Option<Identity>,
+}
+
+/// The outcome of a join.
+#[derive(Debug)]
+pub struct Joined {
+    /// The session, for later calls.
+    pub session: SessionId,
+    /// Itself.
+    pub participant: ParticipantInfo,
+    /// The room.
+    pub room: RoomInfo,
+    /// The others (hidden ones left out).
+    pub others: Vec<ParticipantInfo>,
+    /// What happens from now on, for this participant's eyes. Bounded: when its reader falls
+    /// 1024 events behind, the session is closed with `slow_client`. Ends after
+    /// [`SessionEvent::Ended`].
+    pub events: mpsc::Receiver<SessionEvent>,
+}
+
+/// An SDP offer and what its m-lines mean.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Offer {
+    /// SDP text, at most 256 KiB, 64 m-lines, 200 candidates.
+    pub sdp: String,
+    /// What the sending m-lines carry. One that is not described here is published as camera or
+    /// microphone by its kind (so WHIP needs no description).
+    pub tracks: Vec<TrackDescription>,
+}
+
+/// What a sending m-line carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackDescription {
+    /// The m-line.
+    pub mid: String,
+    /// What it shows.
+    pub source: TrackSource,
+    /// Name for applications.
+    pub name: String,
+    /// Starts muted.
+    pub muted: bool,
+    /// Size in pixels; 0 when unknown.
+    pub width: u32,
+    /// See `width`.
+    pub height: u32,
+}
+
+/// The answer to an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// SDP text with all candidates in it.
+    pub sdp: String,
+    /// Tracks that the session now publishes, in m-line order.
+    pub tracks: Vec<TrackInfo>,
+    /// The session's slots, in m-line order.
+    pub slots: Vec<SlotInfo>,
+}
+
+/// Our side of an ICE restart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceRestart {
+    /// Our new user fragment.
+    pub ufrag: String,
+    /// Our new password.
+    pub pwd: String,
+    /// `a=candidate` values, without the `a=`.
+    pub candidates: Vec<String>,
+}
+
+/// What a participant is told.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// Its media came up.
+    Connected,
+    /// No sign of life on its media path (`true`), or signs again.
+    Interrupted(bool),
+    /// Another participant came.
+    ParticipantJoined(ParticipantInfo),
+    /// Another participant changed (name, metadata, attributes, permissions, state); also itself.
+    ParticipantUpdated(ParticipantInfo),
+    /// Another participant left.
+    ParticipantLeft(Identity, Reason),
+    /// Somebody else's track appeared.
+    TrackPublished(Identity, TrackInfo),
+    /// Somebody else's track changed (muted, codec known).
+    TrackUpdated(Identity, TrackInfo),
+    /// Somebody else's track is gone.
+    TrackUnpublished(Identity, TrackSid),
+    /// One of its own tracks was muted or unmuted by the server.
+    OwnTrackMuted(TrackSid, bool),
+    /// Some of its slots carry something else now (only those are listed).
+    Slots(Vec<SlotInfo>),
+    /// Who speaks: identity and loudness 0.0 (silence) to 1.0; loudest first.
+    ActiveSpeakers(Vec<(Identity, f32)>),
+    /// The room's settings changed.
+    RoomUpdated(RoomInfo),
+    /// It was moved to another room: the new room and who is there.
+    Moved(RoomInfo, Vec<ParticipantInfo>),
+    /// An application message.
+    Message(Message),
+    /// The server refuses joins and will stop; it is well to reconnect elsewhere.
+    Draining,
+    /// Its stay has ended. The last event.
+    Ended(Reason),
+}
+
+/// Something that happened, for SSE and webhooks.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RoomEvent {
+    /// A room was made.
+    RoomStarted(RoomInfo),
+    /// A room's settings changed.
+    RoomUpdated(RoomInfo),
+    /// A room ended.
+    RoomFinished(RoomInfo, Reason),
+    /// A participant came.
+    ParticipantJoined(RoomInfo, ParticipantInfo),
+    /// A participant changed.
+    ParticipantUpdated(RoomInfo, ParticipantInfo),
+    /// A participant left.
+    ParticipantLeft(RoomInfo, ParticipantInfo, Reason),
+    /// A track appeared.
+    TrackPublished(RoomInfo, ParticipantInfo, TrackInfo),
+    /// A track was muted or unmuted.
+    TrackUpdated(RoomInfo, ParticipantInfo, TrackInfo),
+    /// A track is gone.
+    TrackUnpublished(RoomInfo, ParticipantInfo, TrackInfo),
+    /// Who speaks changed.
+    ActiveSpeakers(RoomName, Vec<(Identity, f32)>),
+}
+
+/// Why a request was not carried out. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// No such room.
+    #[error("there is no room \"{0}\"")]
+    RoomNotFound(RoomName),
+    /// No such participant in the room.
+    #[error("there is no participant \"{0}\" in the room")]
+    ParticipantNotFound(Identity),
+    /// No such track in the room.
+    #[error("there is no track \"{}\" in the room", .0.0)]
+    TrackNotFound(TrackSid),
+    /// The session has ended.
+    #[error("the session has ended")]
+    SessionNotFound,
+    /// The room has its `max_participants`.
+    #[error("the room is full ({0} participants)")]
+    RoomFull(u32),
+    /// The permission for this is missing.
+    #[error("the permission {0} is missing")]
+    NotPermitted(&'static str),
+    /// The offer cannot be answered; the text says what to change.
+    #[error("the offer was refused: {0}")]
+    OfferRefused(OfferProblem),
+    /// A size limit is exceeded.
+    #[error("{what} exceeds the limit of {max}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// The server is stopping and takes no joins.
+    #[error("the server is stopping and takes no further joins")]
+    Draining,
+    /// A worker's queue is full or the worker is restarting; try again.
+    #[error("the server is overloaded; try again in a moment")]
+    Overloaded,
+}
+
+/// Why an offer was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfferProblem {
+    /// Not SDP.
+    #[error("it is not valid SDP (line {line})")]
+    Syntax {
+        /// 1-based line number, 0 when unknown.
+        line: usize,
+    },
+    /// Over one of the limits.
+    #[error("it has more than {max} {what}")]
+    Limit {
+        /// m-lines, candidates, bytes.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A required attribute is missing or malformed.
+    #[error("the attribute a={0} is missing or malformed")]
+    Attribute(&'static str),
+    /// Several fingerprints that contradict, or m-lines with different transports.
+    #[error("all m-lines must be in one BUNDLE group with one transport and one fingerprint")]
+    NotBundled,
+    /// m-lines may not be reordered or change kind in a later offer (RFC 3264 §8).
+    #[error("m-line {0} changed its kind or mid since the last offer")]
+    MLineChanged(usize),
+}

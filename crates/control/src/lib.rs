@@ -1,0 +1,13 @@
+//! The room-control API: rooms, participants, permissions, SDP answers, events.
+//!
+//! [`RoomControl`](api::RoomControl) is the only way to change a room. HTTP, WHIP, the WebSocket signalling, call
+//! dialects, the cluster and tests all enter here. This crate knows no HTTP, no JSON and no
+//! tokens: callers arrive with verified grants and typed requests.
+
+pub mod api;
+pub mod service {
+    //! Placeholder.
+    /// Placeholder.
+    pub struct Service;
+}
+pub mod model;

@@ -1,0 +1,203 @@
+//! What an engine, a room and a session are made of: the result of SDP negotiation, as data.
+
+use core::time::Duration;
+
+use crosspoint_wire::codec::{Codec, MediaKind, Profile};
+use crosspoint_wire::ext::ExtensionIds;
+use crosspoint_wire::ids::{Mid, PayloadType, Rid, Ssrc};
+use crosspoint_wire::time::WallClock;
+
+/// A room, numbered by `control`; unique on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomId(pub u64);
+
+/// One connected transport of a participant, numbered by `control`; unique on a node, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// One source that a participant publishes, numbered by `control`; unique on a node, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TrackId(pub u64);
+
+/// A participant, numbered by `control`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParticipantId(pub u64);
+
+/// One direction of an in-process or node-to-node relay, numbered by `control`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelayId(pub u64);
+
+/// Dense index of a session in its engine, handed out by the engine and reused after removal.
+/// The worker indexes its own per-session state by the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey(pub u32);
+
+/// Settings of an engine, fixed at start.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where the worker's clock stands on the wall clock (for sender reports).
+    pub wall_clock: WallClock,
+    /// Seed of SSRCs, initial sequence numbers and timestamps. Any value in production
+    /// (from the operating system's randomness), a fixed one in tests.
+    pub seed: u64,
+    /// How long media stays available for retransmission, e.g. 1 s.
+    pub cache_duration: Duration,
+    /// Most payload bytes cached per encoding, e.g. 4 MiB.
+    pub cache_bytes_max: usize,
+    /// Smallest interval between keyframe requests to one encoding, e.g. 500 ms.
+    pub keyframe_request_interval: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            wall_clock: WallClock::default(),
+            seed: 1,
+            cache_duration: Duration::from_millis(1000),
+            cache_bytes_max: 4 << 20,
+            keyframe_request_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Settings of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomConfig {
+    /// How many of the loudest speakers' audio tracks are fed to listeners' slots;
+    /// `None`: every audio track gets a slot while there are slots (calls).
+    pub top_audio: Option<u8>,
+    /// Whether this engine reports active speakers of the room (one engine per room does).
+    pub home: bool,
+}
+
+/// One RTP payload format, as negotiated for one m-line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadConfig {
+    /// Number in RTP headers.
+    pub payload_type: PayloadType,
+    /// The format.
+    pub codec: Codec,
+    /// Its profile, where that matters.
+    pub profile: Profile,
+    /// Payload type of its RTX stream (RFC 4588), if negotiated.
+    pub rtx: Option<PayloadType>,
+    /// Whether generic NACK was negotiated (RFC 4585 §6.2.1).
+    pub nack: bool,
+    /// Whether PLI was negotiated (RFC 4585 §6.3.1).
+    pub pli: bool,
+    /// Whether FIR was negotiated (RFC 5104 §4.3.1).
+    pub fir: bool,
+}
+
+/// What a track shows or sounds like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrackSource {
+    /// A microphone.
+    Microphone,
+    /// A camera.
+    Camera,
+    /// A shared screen or window.
+    ScreenShare,
+    /// Sound of a shared screen or tab.
+    ScreenShareAudio,
+    /// Anything else.
+    Other,
+}
+
+/// An m-line on which the peer sends: one track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveConfig {
+    /// Its `mid`.
+    pub mid: Mid,
+    /// The track that its packets belong to.
+    pub track: TrackId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What it shows.
+    pub source: TrackSource,
+    /// Formats the peer may send, in the order of preference.
+    pub payloads: Vec<PayloadConfig>,
+    /// Declared streams: (SSRC, its RTX SSRC). Empty where the peer identifies streams by MID/RID.
+    pub ssrcs: Vec<(Ssrc, Option<Ssrc>)>,
+    /// Simulcast encodings (RFC 8853) in the order of the offer; empty without simulcast.
+    pub rids: Vec<Rid>,
+    /// Muted by the server or its owner: packets are received and dropped.
+    pub muted: bool,
+}
+
+/// An m-line on which the peer receives: one slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotConfig {
+    /// Its `mid`.
+    pub mid: Mid,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Outgoing SSRC, as written in the answer.
+    pub ssrc: Ssrc,
+    /// Outgoing RTX SSRC, as written in the answer.
+    pub rtx_ssrc: Option<Ssrc>,
+    /// Formats the peer accepts, in the order of preference.
+    pub payloads: Vec<PayloadConfig>,
+    /// Slots with the same number share one MediaStream in the answer, so that the browser
+    /// synchronises them: audio slot i and video slot i have pair i.
+    pub pair: u16,
+}
+
+/// How a session takes part: the outcome of its latest offer and answer.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SessionConfig {
+    /// m-lines the peer sends on.
+    pub receive: Vec<ReceiveConfig>,
+    /// m-lines the peer receives on.
+    pub slots: Vec<SlotConfig>,
+    /// Header extension ids, common to all m-lines.
+    pub extensions: ExtensionIds,
+    /// Congestion feedback that we owe the peer for what it sends.
+    pub feedback: CongestionFeedback,
+    /// Whether reduced-size RTCP was negotiated (RFC 5506).
+    pub reduced_size_rtcp: bool,
+    /// CNAME of our outgoing streams (RFC 7022), as written in the answer.
+    pub cname: String,
+}
+
+/// Which congestion feedback a publisher understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CongestionFeedback {
+    /// None negotiated.
+    #[default]
+    None,
+    /// `goog-remb` only.
+    Remb,
+    /// `transport-cc`.
+    TransportCc,
+}
+
+/// What a subscriber asks of one track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Whether it wants the track at all.
+    pub wanted: bool,
+    /// Largest picture wanted.
+    pub largest: LayerLimit,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            wanted: true,
+            largest: LayerLimit::Best,
+        }
+    }
+}
+
+/// Upper bound on the quality that feeds a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LayerLimit {
+    /// The best that there is.
+    #[default]
+    Best,
+    /// At most this spatial layer, 0 = lowest.
+    Spatial(u8),
+    /// The lowest ("small stream").
+    Small,
+}

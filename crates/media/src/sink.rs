@@ -1,0 +1,28 @@
+//! Where an engine's packets go.
+
+use crate::config::{RelayId, SessionKey};
+
+/// Largest plaintext packet that an engine writes: header, extensions and payload, in bytes.
+/// Leaves room for the SRTP tag within a 1500-byte Ethernet frame.
+pub const PACKET_BYTES_MAX: usize = 1440;
+
+/// Takes an engine's packets, in the order in which they shall leave. Implemented by the
+/// worker (encrypts into its send slabs) and by the simulator.
+pub trait PacketSink {
+    /// One RTP packet for a session. `index` is its 48-bit packet index (RFC 3711 §3.3.1:
+    /// roll-over counter and sequence number), `len_max` a bound on its length; `write` is called
+    /// at most once with at least `len_max` bytes and returns how many it wrote.
+    fn rtp(
+        &mut self,
+        to: SessionKey,
+        index: u64,
+        len_max: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    );
+
+    /// One RTCP packet, compound or reduced-size, for a session.
+    fn rtcp(&mut self, to: SessionKey, packet: &[u8]);
+
+    /// One message for the other end of a relay; only another engine understands it.
+    fn relay(&mut self, relay: RelayId, message: &[u8]);
+}

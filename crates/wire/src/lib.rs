@@ -1,0 +1,22 @@
+//! Bytes to types, and the units they are counted in.
+//!
+//! This crate knows the formats that travel between Crosspoint and its peers: RTP headers and
+//! header extensions, payload descriptors of VP8, VP9, H264, AV1 and Opus, RTCP, STUN and SDP.
+//! It holds no state, reads no clock, does no IO and, on the packet path, allocates nothing:
+//! views borrow the datagram and rewriting happens in place.
+//!
+//! It is *not* a WebRTC stack: sessions, repair and forwarding live in `crosspoint-media`,
+//! sockets and encryption in `crosspoint-transport`.
+//!
+//! Every parser here accepts any byte sequence without panicking; malformed input is a
+//! [`ParseError`], never a partial result that looks whole.
+
+#![deny(clippy::indexing_slicing)]
+
+pub mod codec;
+pub mod ext;
+pub mod ids;
+pub mod time;
+
+mod error;
+pub use error::ParseError;
