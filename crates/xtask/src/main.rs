@@ -1,2 +1,52 @@
-//! Placeholder.
-fn main() {}
+//! Development tasks: `cargo xtask test` and `cargo xtask tidy`.
+//!
+//! What a contributor or CI runs; no part of the product. A task installs what it needs
+//! (Debian packages when it runs as root, npm and PyPI packages below `target/tools`), or names it.
+
+mod test;
+mod tidy;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development tasks of Crosspoint")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all tests: tidy, format, lints, Rust, web, browsers, interop.
+    Test {
+        /// Run only these steps (see the names that a full run prints).
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// Check the arrows between crates and the rules for files and documents.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Test { only } => test::run(&root(), &only),
+        Task::Tidy => tidy::run(&root()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tools::say(&format!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder: two above this package's.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).to_path_buf()
+}
