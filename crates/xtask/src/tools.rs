@@ -95,7 +95,7 @@ pub(crate) fn debian_packages() -> Result<()> {
         bail!("the tests need these programs; as root: apt-get install {list}");
     };
     say(&format!("installing {list}"));
-    run(program(Path::new("/"), apt).args(["-qq", "update"]))?;
+    run(program(Path::new("/"), &apt).args(["-qq", "update"]))?;
     run(program(Path::new("/"), apt)
         .args(["-qq", "-y", "--no-install-recommends", "install"])
         .args(&missing)
