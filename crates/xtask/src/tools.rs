@@ -89,7 +89,7 @@ pub(crate) fn debian_packages() -> Result<()> {
         return Ok(());
     }
     let list = missing.join(" ");
-    let user = output(&mut program(Path::new("/"), "id").arg("-u")).unwrap_or_default();
+    let user = output(program(Path::new("/"), "id").arg("-u")).unwrap_or_default();
     let apt = find("apt-get");
     let (Some(apt), "0") = (apt, user.trim()) else {
         bail!("the tests need these programs; as root: apt-get install {list}");
