@@ -1,4 +1,4 @@
-//! The one error of this crate.
+//! Why reading and writing fail.
 
 /// Why bytes from a remote were not understood. The packet is dropped and the variant counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -38,3 +38,8 @@ impl ParseError {
         }
     }
 }
+
+/// What should be written does not fit into the rest of the buffer. Nothing of it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("no room in the buffer")]
+pub struct BufferFull;

@@ -15,8 +15,13 @@
 
 pub mod codec;
 pub mod ext;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
+pub mod num;
+pub mod rtp;
+pub mod stun;
 pub mod time;
 
 mod error;
-pub use error::ParseError;
+pub use error::{BufferFull, ParseError};

@@ -1,0 +1,78 @@
+use super::*;
+
+/// Numbers that look random and are the same in each run (xorshift64*).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    /// 0..bound.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// Every length up to a datagram's with every first byte, the rest noise or zeros.
+fn all_lengths_and_first_bytes(body: fn(&[u8])) {
+    let mut random = Random::new(7);
+    let mut noise: Vec<u8> = (0..1500).map(|_| random.next() as u8).collect();
+    let mut zeros = vec![0; 1500];
+    body(&[]);
+    for len in 1..=1500 {
+        for first in 0..=u8::MAX {
+            noise[0] = first;
+            body(&noise[..len]);
+        }
+        noise[len / 2] = random.next() as u8;
+        zeros[0] = (len % 256) as u8;
+        body(&zeros[..len]);
+    }
+}
+
+/// Each seed with up to eight bytes changed, cut or repeated.
+fn mutations(body: fn(&[u8]), seeds: &[&[u8]]) {
+    let mut random = Random::new(11);
+    for seed in seeds {
+        body(seed);
+        for len in 0..seed.len() {
+            body(&seed[..len]);
+        }
+        for _ in 0..3000 {
+            let mut data = seed.to_vec();
+            for _ in 0..=random.below(8) {
+                let at = random.below(data.len() as u64) as usize;
+                match random.below(8) {
+                    0 => data.truncate(at.max(1)),
+                    1 => data.insert(at, random.next() as u8),
+                    2 => data.extend_from_within(at..),
+                    3 => data[at] = 0xff,
+                    4 => data[at] = 0,
+                    _ => data[at] ^= 1 << random.below(8),
+                }
+                data.truncate(1500);
+            }
+            body(&data);
+        }
+    }
+}
+
+#[test]
+fn rtp_holds_for_anything() {
+    all_lengths_and_first_bytes(rtp);
+    mutations(
+        rtp,
+        &[
+            b"\x90\xe0\x69\x8f\xd9\xc2\x93\xda\x1c\x64\x27\x82\xbe\xde\0\x02\x10\x30\x22abc\x31pppayload",
+            b"\xb2\x60\x69\x8f\xd9\xc2\x93\xda\x1c\x64\x27\x82\0\0\0\x01\0\0\0\x02\x10\0\0\x02\x0f\0\x14\x03abc\0payload\x03",
+        ],
+    );
+}
