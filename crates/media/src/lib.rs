@@ -10,3 +10,7 @@ pub mod command;
 pub mod config;
 pub mod event;
 pub mod sink;
+
+mod cache;
+mod facts;
+mod rewriter;
