@@ -13,4 +13,6 @@ pub mod sink;
 
 mod cache;
 mod facts;
+mod nack;
 mod rewriter;
+mod sent_log;
