@@ -2,3 +2,4 @@
 //! forwarding engine each.
 
 pub mod api;
+pub mod srtp;
