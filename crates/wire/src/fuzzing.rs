@@ -4,6 +4,7 @@
 
 use crate::ext::{ExtensionIds, ExtensionKind};
 use crate::rtp::{HeaderWriter, RtpView, is_rtcp};
+use crate::sdp::SessionDescription;
 
 /// An RTP packet that is understood can be written again, and then reads the same.
 pub fn rtp(data: &[u8]) {
@@ -46,6 +47,20 @@ pub fn rtp(data: &[u8]) {
     assert_eq!(again.header(), view.header(), "same numbers");
     assert_eq!(again.payload(), view.payload(), "same payload");
     assert!(again.elements().eq(view.elements()), "same extensions");
+}
+
+/// A session description that is understood survives being written and read again.
+pub fn sdp(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(first) = SessionDescription::parse(text) else {
+        return;
+    };
+    // Values of the session level are written once per m-line and may exceed a limit there.
+    if let Ok(second) = SessionDescription::parse(&first.to_string()) {
+        assert_eq!(first, second, "the same description");
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod fuzzing;
 pub mod ids;
 pub mod num;
 pub mod rtp;
+pub mod sdp;
 pub mod stun;
 pub mod time;
 
