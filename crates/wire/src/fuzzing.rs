@@ -3,8 +3,10 @@
 //! Each takes arbitrary input and panics when an invariant of its module is broken.
 
 use crate::ext::{ExtensionIds, ExtensionKind};
+use crate::rtcp::{Compound, NackPairs, RtcpPacket, RtcpWriter, TransportCc};
 use crate::rtp::{HeaderWriter, RtpView, is_rtcp};
 use crate::sdp::SessionDescription;
+use crate::time::Time;
 
 /// An RTP packet that is understood can be written again, and then reads the same.
 pub fn rtp(data: &[u8]) {
@@ -60,6 +62,106 @@ pub fn sdp(data: &[u8]) {
     // Values of the session level are written once per m-line and may exceed a limit there.
     if let Ok(second) = SessionDescription::parse(&first.to_string()) {
         assert_eq!(first, second, "the same description");
+    }
+}
+
+/// The members of a compound packet are bounded by its size, and what they ask for or report
+/// survives being written again.
+pub fn rtcp(data: &[u8]) {
+    let mut members = 0;
+    let mut failed = false;
+    for member in Compound::new(data) {
+        assert!(!failed, "a malformed member is the last");
+        members += 1;
+        match member {
+            Err(_) => failed = true,
+            Ok(
+                RtcpPacket::SenderReport { reports, .. }
+                | RtcpPacket::ReceiverReport { reports, .. },
+            ) => assert!(reports.iter().count() <= 31, "five bits of count"),
+            Ok(RtcpPacket::Goodbye { sources }) => {
+                assert!(sources.iter().count() <= 31, "five bits of count");
+            }
+            Ok(RtcpPacket::Fir { entries, .. }) => {
+                assert!(
+                    8 * entries.iter().count() <= data.len(),
+                    "entries are inside"
+                );
+            }
+            Ok(RtcpPacket::Remb { sources, .. }) => {
+                assert!(sources.iter().count() <= 255, "a byte of count");
+            }
+            Ok(RtcpPacket::Nack { lost, .. }) => nack_again(lost),
+            Ok(RtcpPacket::TransportCc(feedback)) => transport_cc_again(&feedback),
+            Ok(RtcpPacket::Pli { .. } | RtcpPacket::Other { .. }) => {}
+        }
+    }
+    assert!(
+        4 * members <= data.len().next_multiple_of(4),
+        "no empty members"
+    );
+}
+
+fn nack_again(lost: NackPairs<'_>) {
+    let count = lost.sequence_numbers().count();
+    assert!(
+        (lost.len()..=17 * lost.len()).contains(&count),
+        "1 to 17 per pair"
+    );
+    let mut buffer = vec![0; 12 + 4 * lost.len()];
+    let mut writer = RtcpWriter::new(&mut buffer);
+    let written = writer.nack(1, 2, lost.sequence_numbers());
+    assert_eq!(written, Ok(count), "packing is never worse");
+    if count == 0 {
+        return;
+    }
+    let Some(Ok(RtcpPacket::Nack { lost: again, .. })) = Compound::new(writer.as_bytes()).next()
+    else {
+        unreachable!("a NACK was written");
+    };
+    assert!(
+        again.sequence_numbers().eq(lost.sequence_numbers()),
+        "same numbers in the same order"
+    );
+}
+
+fn transport_cc_again(feedback: &TransportCc<'_>) {
+    // Far enough from zero for any sum of negative deltas.
+    const START_US: i64 = 1 << 50;
+    let count = usize::from(feedback.packet_count);
+    assert_eq!(feedback.packets().count(), count, "as many as promised");
+    let arrivals = feedback.packets().map(|p| {
+        p.arrival_us
+            .map(|us| Time::from_micros((START_US + us).unsigned_abs()))
+    });
+
+    let mut buffer = vec![0; 64 + 3 * count];
+    let mut writer = RtcpWriter::new(&mut buffer);
+    let base = feedback.base_sequence;
+    let Ok(written) = writer.transport_cc(1, 2, 3, base, arrivals.clone()) else {
+        unreachable!("there is room");
+    };
+    if written == 0 {
+        assert!(arrivals.flatten().next().is_none(), "nothing to report");
+        return;
+    }
+    assert_eq!(
+        written, count,
+        "whatever was expressed can be expressed again"
+    );
+    let Some(Ok(RtcpPacket::TransportCc(again))) = Compound::new(writer.as_bytes()).next() else {
+        unreachable!("feedback was written");
+    };
+    let zero = |feedback: &TransportCc<'_>| {
+        let mut arrivals = feedback.packets().filter_map(|p| p.arrival_us);
+        arrivals.next().unwrap_or_default()
+    };
+    let (zero, zero_again) = (zero(feedback), zero(&again));
+    for (was, is) in feedback.packets().zip(again.packets()) {
+        assert_eq!(was.sequence_number, is.sequence_number, "same packet");
+        let was = was.arrival_us.map(|us| us - zero);
+        let is = is.arrival_us.map(|us| us - zero_again);
+        assert_eq!(was, is, "same arrival");
     }
 }
 

@@ -76,3 +76,23 @@ fn rtp_holds_for_anything() {
         ],
     );
 }
+
+#[test]
+fn rtcp_holds_for_anything() {
+    all_lengths_and_first_bytes(rtcp);
+    mutations(
+        rtcp,
+        &[
+            // Receiver report with a block, then a NACK and a PLI.
+            b"\x81\xc9\0\x07\0\0\0\x01\0\0\0\x02\x10\0\0\x05\0\x01\0\x09\0\0\0\x33\x11\x22\x33\x44\0\0\x55\x66\
+              \x81\xcd\0\x03\0\0\0\x01\0\0\0\x02\x12\x34\x80\x01\x81\xce\0\x02\0\0\0\x01\0\0\0\x02",
+            // Transport-wide feedback: a run, one-bit and two-bit symbols, deltas, padding.
+            b"\xaf\xcd\0\x08\0\0\0\x01\0\0\0\x02\xff\xf8\0\x10\x12\x34\x56\x07\x20\x05\xa2\0\xd2\0\x01\x02\x03\x04\x05\x06\x07\xff\x00\x01",
+            // REMB with two sources.
+            b"\x8f\xce\0\x06\0\0\0\x01\0\0\0\0REMB\x02\x17\x93\x87\0\0\0\x02\0\0\0\x03",
+            // Sender report, CNAME, goodbye.
+            b"\x80\xc8\0\x06\0\0\0\x01\xda\x8b\xd1\xfc\xdd\xdd\xa0\x5a\xaa\xf4\xed\xd5\0\0\0\x07\0\0\x10\0\
+              \x81\xca\0\x03\0\0\0\x01\x01\x04name\0\0\x81\xcb\0\x01\0\0\0\x01",
+        ],
+    );
+}
