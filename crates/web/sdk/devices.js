@@ -1,0 +1,143 @@
+/**
+ * Cameras, microphones, speakers and screens: finding and opening them, with errors that say what
+ * is the matter.
+ */
+
+import { CrosspointError, deviceError, isCrosspointError } from "./errors.js";
+
+/**
+ * @typedef {object} DeviceList
+ * @property {MediaDeviceInfo[]} cameras
+ * @property {MediaDeviceInfo[]} microphones
+ * @property {MediaDeviceInfo[]} speakers empty where the browser does not let choose
+ */
+
+/**
+ * @typedef {object} CameraOptions
+ * @property {string} [deviceId]
+ * @property {number} [width] pixels wished for; default 640
+ * @property {number} [height] pixels wished for; default 480
+ * @property {number} [frameRate] per second wished for; default 30
+ * @property {"user" | "environment"} [facing]
+ */
+
+/**
+ * @typedef {object} MicrophoneOptions
+ * @property {string} [deviceId]
+ * @property {boolean} [processing] echo cancellation, noise suppression, gain control; default true
+ */
+
+/** What there is now. Names are empty until the user has allowed a device of that kind. */
+export async function listDevices() {
+  /** @type {DeviceList} */
+  const list = { cameras: [], microphones: [], speakers: [] };
+  for (const device of await media().enumerateDevices()) {
+    if (!device.deviceId) continue; // an anonymous hint that there is one, nothing to choose
+    if (device.kind === "videoinput") list.cameras.push(device);
+    else if (device.kind === "audioinput") list.microphones.push(device);
+    else list.speakers.push(device);
+  }
+  return list;
+}
+
+/**
+ * Calls `changed` when devices come or go.
+ *
+ * @param {() => void} changed
+ * @returns {() => void} ends it
+ */
+export function watchDevices(changed) {
+  const devices = navigator.mediaDevices;
+  devices?.addEventListener("devicechange", changed);
+  return () => devices?.removeEventListener("devicechange", changed);
+}
+
+/** Whether a speaker can be chosen here. */
+export function canChooseSpeaker() {
+  return typeof HTMLMediaElement !== "undefined" && "setSinkId" in HTMLMediaElement.prototype;
+}
+
+/** Whether a screen can be shared here (not on phones). */
+export function canShareScreen() {
+  return typeof navigator.mediaDevices?.getDisplayMedia === "function";
+}
+
+/**
+ * @param {CameraOptions} [options]
+ * @returns {Promise<MediaStreamTrack>}
+ */
+export async function openCamera({ deviceId, width = 640, height = 480, frameRate = 30, facing } = {}) {
+  const wish = {
+    width: { ideal: width },
+    height: { ideal: height },
+    frameRate: { ideal: frameRate },
+    ...(facing ? { facingMode: facing } : {}),
+  };
+  const stream = await openDevice("camera", deviceId, (id) => ({ video: { ...wish, ...id } }));
+  return stream.getVideoTracks()[0];
+}
+
+/**
+ * @param {MicrophoneOptions} [options]
+ * @returns {Promise<MediaStreamTrack>}
+ */
+export async function openMicrophone({ deviceId, processing = true } = {}) {
+  const wish = {
+    echoCancellation: processing,
+    noiseSuppression: processing,
+    autoGainControl: processing,
+  };
+  const stream = await openDevice("microphone", deviceId, (id) => ({ audio: { ...wish, ...id } }));
+  return stream.getAudioTracks()[0];
+}
+
+/**
+ * Lets the user choose a screen, window or tab.
+ *
+ * @param {{ audio?: boolean }} [options] with its sound where the browser can; default true
+ * @returns {Promise<MediaStream>}
+ */
+export async function openScreen({ audio = true } = {}) {
+  if (!canShareScreen()) {
+    throw new CrosspointError("not_supported", "this browser cannot share a screen");
+  }
+  try {
+    const stream = await media().getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio });
+    // Text must stay legible: fewer frames rather than fewer pixels.
+    for (const track of stream.getVideoTracks()) track.contentHint = "detail";
+    return stream;
+  } catch (error) {
+    throw deviceError(error, "screen");
+  }
+}
+
+/**
+ * @param {"camera" | "microphone"} device
+ * @param {string | undefined} deviceId
+ * @param {(id: MediaTrackConstraints) => MediaStreamConstraints} constraints
+ */
+async function openDevice(device, deviceId, constraints) {
+  const open = async (/** @type {MediaTrackConstraints} */ id) => {
+    try {
+      return await media().getUserMedia(constraints(id));
+    } catch (error) {
+      throw isCrosspointError(error) ? error : deviceError(error, device);
+    }
+  };
+  if (!deviceId) return open({});
+  try {
+    return await open({ deviceId: { exact: deviceId } });
+  } catch (error) {
+    // The remembered one was unplugged: any other is better than none.
+    if (isCrosspointError(error, "device_missing")) return open({});
+    throw error;
+  }
+}
+
+function media() {
+  if (navigator.mediaDevices) return navigator.mediaDevices;
+  throw new CrosspointError(
+    "insecure_context",
+    "browsers give cameras and microphones only to pages from https:// or localhost",
+  );
+}

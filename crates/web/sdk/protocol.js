@@ -1,0 +1,133 @@
+/**
+ * The signalling protocol's shapes: JSON text frames over a WebSocket, version 1.
+ *
+ * Types only, and the few numbers that both sides know.
+ */
+
+/** Version that `join` and `resume` name. */
+export const PROTOCOL_VERSION = 1;
+
+/** Most m-lines that the server takes in an offer. */
+export const M_LINES_MAX = 64;
+
+/** Largest application message in bytes. */
+export const MESSAGE_BYTES_MAX = 65536;
+
+/** How long the server keeps a session whose socket was cut, in milliseconds. */
+export const RESUME_WINDOW_MS = 30_000;
+
+/** @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio" | "other"} Source */
+/** @typedef {"audio" | "video"} Kind */
+/** Upper bound of a subscription: best, small, or a spatial layer (0 is the lowest).
+ * @typedef {"best" | "small" | 0 | 1 | 2} Largest */
+
+/**
+ * @typedef {object} TrackInfo
+ * @property {string} sid
+ * @property {Kind} kind
+ * @property {Source} source
+ * @property {string} name
+ * @property {boolean} muted
+ * @property {string | null} codec null before the first packet
+ * @property {boolean} simulcast
+ * @property {string} mid m-line in its publisher's session
+ * @property {number} width pixels, 0 when unknown
+ * @property {number} height pixels, 0 when unknown
+ */
+
+/**
+ * @typedef {object} Permissions
+ * @property {boolean} canPublish
+ * @property {Source[]} canPublishSources empty: all
+ * @property {boolean} canSubscribe
+ * @property {boolean} canPublishData
+ * @property {boolean} canUpdateOwnMetadata
+ * @property {boolean} hidden
+ */
+
+/** @typedef {"joining" | "active" | "interrupted"} ParticipantState */
+
+/**
+ * @typedef {object} ParticipantInfo
+ * @property {string} identity
+ * @property {string} sid
+ * @property {string} name
+ * @property {string} metadata
+ * @property {Record<string, string>} attributes
+ * @property {Permissions} permissions
+ * @property {ParticipantState} state
+ * @property {string} joinedAt ISO 8601
+ * @property {TrackInfo[]} tracks
+ */
+
+/**
+ * What carries a slot.
+ *
+ * @typedef {object} SlotInfo
+ * @property {string} mid
+ * @property {Kind} kind
+ * @property {{ track: string, identity: string } | null} feed
+ */
+
+/**
+ * @typedef {object} RoomInfo
+ * @property {string} name
+ * @property {string} sid
+ * @property {string} metadata
+ * @property {number} topAudio how many of the loudest are forwarded; 0: all
+ * @property {number} maxParticipants 0: no limit
+ * @property {number} numParticipants
+ * @property {string} createdAt ISO 8601
+ */
+
+/**
+ * What a sending m-line carries.
+ *
+ * @typedef {object} TrackDescription
+ * @property {string} mid
+ * @property {Source} source
+ * @property {string} name
+ * @property {boolean} muted
+ * @property {number} width
+ * @property {number} height
+ */
+
+/** @typedef {{ sdp: string, tracks: TrackDescription[] }} Offer */
+/** @typedef {{ sdp: string, tracks: TrackInfo[], slots: SlotInfo[] }} Answer */
+
+/**
+ * @typedef {object} JoinReply
+ * @property {string} session token for `resume`
+ * @property {ParticipantInfo} participant
+ * @property {RoomInfo} room
+ * @property {ParticipantInfo[]} participants the others
+ * @property {Answer} [answer]
+ */
+
+/**
+ * Messages of the server that answer no request. `seq` counts from 1 in each session.
+ *
+ * @typedef {{ seq: number } & (
+ *     { type: "connected" }
+ *   | { type: "interrupted", interrupted: boolean }
+ *   | { type: "participantJoined", participant: ParticipantInfo }
+ *   | { type: "participantUpdated", participant: ParticipantInfo }
+ *   | { type: "participantLeft", identity: string, reason: string }
+ *   | { type: "trackPublished", identity: string, track: TrackInfo }
+ *   | { type: "trackUpdated", identity: string, track: TrackInfo }
+ *   | { type: "trackUnpublished", identity: string, trackSid: string }
+ *   | { type: "trackMuted", track: string, muted: boolean }
+ *   | { type: "slots", slots: SlotInfo[] }
+ *   | { type: "activeSpeakers", speakers: { identity: string, level: number }[] }
+ *   | { type: "roomUpdated", room: RoomInfo }
+ *   | { type: "moved", room: RoomInfo, participants: ParticipantInfo[] }
+ *   | { type: "message", from: string | null, topic: string, text?: string, data?: string, reliable: boolean }
+ *   | { type: "draining" }
+ *   | { type: "left", reason: string }
+ * )} ServerEvent
+ */
+
+/**
+ * @typedef {{ type: "reply", id: number, seq?: number,
+ *   error?: { type: string, title?: string, status?: number } } & Record<string, any>} Reply
+ */
