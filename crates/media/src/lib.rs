@@ -13,6 +13,9 @@ pub mod sink;
 
 mod cache;
 mod facts;
+mod keyframe;
 mod nack;
+mod remb;
 mod rewriter;
 mod sent_log;
+mod twcc;
