@@ -3,6 +3,11 @@
 //! Each takes arbitrary input and panics when an invariant of its module is broken.
 
 use crate::ext::{ExtensionIds, ExtensionKind};
+use crate::payload::av1::Av1;
+use crate::payload::h264::H264;
+use crate::payload::vp8::Vp8;
+use crate::payload::vp9::Vp9;
+use crate::payload::{PictureId, Tl0PicIdx};
 use crate::rtcp::{Compound, NackPairs, RtcpPacket, RtcpWriter, TransportCc};
 use crate::rtp::{HeaderWriter, RtpView, is_rtcp};
 use crate::sdp::SessionDescription;
@@ -162,6 +167,70 @@ fn transport_cc_again(feedback: &TransportCc<'_>) {
         let was = was.arrival_us.map(|us| us - zero);
         let is = is.arrival_us.map(|us| us - zero_again);
         assert_eq!(was, is, "same arrival");
+    }
+}
+
+/// Every descriptor is inside its payload, and patching changes the patched numbers alone.
+pub fn payload(data: &[u8]) {
+    let _ = H264::parse(data);
+    let _ = Av1::parse(data);
+    if let Ok(found) = Vp8::parse(data) {
+        assert!(
+            usize::from(found.descriptor_len) < data.len(),
+            "a bitstream follows"
+        );
+        let patched = patched(data, found.picture_id, found.tl0_pic_idx);
+        let Ok(again) = Vp8::parse(&patched) else {
+            unreachable!("still a descriptor");
+        };
+        assert_numbers(again.picture_id, again.tl0_pic_idx);
+        let restored = Vp8 {
+            picture_id: found.picture_id,
+            tl0_pic_idx: found.tl0_pic_idx,
+            ..again
+        };
+        assert_eq!(restored, found, "nothing else changed");
+    }
+    if let Ok(found) = Vp9::parse(data) {
+        assert!(
+            usize::from(found.descriptor_len) < data.len(),
+            "a bitstream follows"
+        );
+        let patched = patched(data, found.picture_id, found.tl0_pic_idx);
+        let Ok(again) = Vp9::parse(&patched) else {
+            unreachable!("still a descriptor");
+        };
+        assert_numbers(again.picture_id, again.tl0_pic_idx);
+        let restored = Vp9 {
+            picture_id: found.picture_id,
+            tl0_pic_idx: found.tl0_pic_idx,
+            ..again
+        };
+        assert_eq!(restored, found, "nothing else changed");
+    }
+}
+
+const NEW_ID: u16 = 0x2a55;
+const NEW_TL0: u8 = 0x99;
+
+fn patched(data: &[u8], id: Option<PictureId>, tl0: Option<Tl0PicIdx>) -> Vec<u8> {
+    let mut copy = data.to_vec();
+    if let Some(id) = id {
+        id.patch(&mut copy, NEW_ID);
+    }
+    if let Some(tl0) = tl0 {
+        tl0.patch(&mut copy, NEW_TL0);
+    }
+    copy
+}
+
+fn assert_numbers(id: Option<PictureId>, tl0: Option<Tl0PicIdx>) {
+    if let Some(id) = id {
+        let mask = if id.wide { 0x7fff } else { 0x7f };
+        assert_eq!(id.value, NEW_ID & mask, "the new id is there");
+    }
+    if let Some(tl0) = tl0 {
+        assert_eq!(tl0.value, NEW_TL0, "the new index is there");
     }
 }
 

@@ -19,6 +19,7 @@ pub mod ext;
 pub mod fuzzing;
 pub mod ids;
 pub mod num;
+pub mod payload;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -96,3 +96,23 @@ fn rtcp_holds_for_anything() {
         ],
     );
 }
+
+#[test]
+fn payload_holds_for_anything() {
+    all_lengths_and_first_bytes(payload);
+    mutations(
+        payload,
+        &[
+            // VP8: all fields, a keyframe of 320x180.
+            b"\x90\xf0\x92\x34\x56\x67\x50\x3c\x01\x9d\x01\x2a\x40\x01\xb4\0\0",
+            // VP9: flexible with references, non-flexible with a structure.
+            b"\xf8\x11\0\x03\x05\x06\xaa",
+            b"\xaa\x92\x34\0\x07\x38\x01\x40\0\xb4\x02\x80\x01\x68\x02\x04\x01\x28\x01\x02\xaa",
+            // H264: STAP-A of SPS, PPS and IDR; FU-A.
+            b"\x78\0\x02\x67\x42\0\x02\x68\xce\0\x02\x65\x88",
+            b"\x7c\x85\x88\x84",
+            // AV1: two elements.
+            b"\x28\x02\x08\xaa\x34\x50\xbb",
+        ],
+    );
+}
