@@ -16,6 +16,8 @@ mod facts;
 mod keyframe;
 mod nack;
 mod remb;
+mod report;
 mod rewriter;
 mod sent_log;
+mod speaker;
 mod twcc;
