@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use crosspoint_media::config::{SessionId, TrackSource};
+use crosspoint_wire::sdp::SdpError;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::model::{
@@ -359,9 +360,24 @@ pub enum ControlError {
     /// The server is stopping and takes no joins.
     #[error("the server is stopping and takes no further joins")]
     Draining,
+    /// Too many requests of one kind in a short time; slow down.
+    #[error("too many {0} in a short time; slow down")]
+    TooMany(&'static str),
     /// A worker's queue is full or the worker is restarting; try again.
     #[error("the server is overloaded; try again in a moment")]
     Overloaded,
+}
+
+impl From<SdpError> for OfferProblem {
+    fn from(error: SdpError) -> Self {
+        match error {
+            SdpError::Limit { what, max } => Self::Limit { what, max },
+            SdpError::Attribute(name) => Self::Attribute(name),
+            SdpError::Syntax { line } => Self::Syntax { line },
+            // `SdpError` may learn of more ways to be wrong.
+            _ => Self::Syntax { line: 0 },
+        }
+    }
 }
 
 /// Why an offer was refused.
@@ -388,6 +404,12 @@ pub enum OfferProblem {
     /// Several fingerprints that contradict, or m-lines with different transports.
     #[error("all m-lines must be in one BUNDLE group with one transport and one fingerprint")]
     NotBundled,
+    /// Two values of an attribute exclude each other, or a later offer's the earlier one's.
+    #[error("the attribute a={0} has values that contradict each other")]
+    Contradiction(&'static str),
+    /// Every m-line is switched off or of a kind or codec that is not served.
+    #[error("it has no m-line that can be accepted")]
+    NothingUsable,
     /// m-lines may not be reordered or change kind in a later offer (RFC 3264 §8).
     #[error("m-line {0} changed its kind or mid since the last offer")]
     MLineChanged(usize),

@@ -5,6 +5,7 @@
 //! tokens: callers arrive with verified grants and typed requests.
 
 pub mod api;
+pub mod negotiate;
 pub mod service {
     //! Placeholder.
     /// Placeholder.

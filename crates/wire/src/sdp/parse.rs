@@ -20,14 +20,11 @@ impl SessionDescription {
     pub fn parse(text: &str) -> Result<Self, SdpError> {
         check_limits(text)?;
         let mut reader = Cursor::new(text.as_bytes());
-        let raw = match rtc_sdp::SessionDescription::unmarshal(&mut reader) {
-            Ok(raw) => raw,
-            Err(_) => {
-                // Lines are known to be well-formed, so the reader stands behind the key or the
-                // value of the line that it does not like.
-                let line = line_at(text, usize::try_from(reader.position()).unwrap_or(0));
-                return Err(SdpError::Syntax { line });
-            }
+        let Ok(raw) = rtc_sdp::SessionDescription::unmarshal(&mut reader) else {
+            // Lines are known to be well-formed, so the reader stands behind the key or the value
+            // of the line that it does not like.
+            let line = line_at(text, usize::try_from(reader.position()).unwrap_or(0));
+            return Err(SdpError::Syntax { line });
         };
 
         let mut description = Self {
