@@ -5,17 +5,22 @@
 //! the header extensions that travel on to the subscribers. Every slot, relay and tap works from
 //! these two; nobody behind the cache looks into a payload again.
 
+use crosspoint_wire::codec::Codec;
 use crosspoint_wire::ext::ExtensionKind;
+use crosspoint_wire::payload::av1::Av1;
+use crosspoint_wire::payload::h264::H264;
+use crosspoint_wire::payload::vp8::Vp8;
+use crosspoint_wire::payload::vp9::Vp9;
+use crosspoint_wire::payload::{PictureId, Tl0PicIdx};
 
 /// Where a packet stands in its stream, and what in its payload changes from slot to slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FrameFacts {
-    /// The packet belongs to a frame that can be decoded without any earlier one.
+    /// The packet belongs to a frame that can be decoded without any earlier one. Certain for the
+    /// first packet of a frame; of VP8, H264 and AV1 the later ones cannot always be told.
     pub(crate) keyframe: bool,
     /// The first packet of its frame (of one spatial layer).
     pub(crate) first_of_frame: bool,
-    /// The last packet of its frame (of one spatial layer).
-    pub(crate) last_of_frame: bool,
     /// Spatial layer, 0 = lowest.
     pub(crate) spatial: u8,
     /// Temporal layer, 0 = lowest.
@@ -28,26 +33,32 @@ pub(crate) struct FrameFacts {
     pub(crate) picture: PictureFields,
 }
 
+impl FrameFacts {
+    /// Of sound: every packet stands for itself.
+    const SOUND: Self = Self {
+        keyframe: true,
+        first_of_frame: true,
+        spatial: 0,
+        temporal: 0,
+        switch_up: true,
+        discardable: true,
+        picture: PictureFields {
+            id: None,
+            tl0: None,
+            named_by_distance: false,
+        },
+    };
+}
+
 /// The picture counters of a VP8 or VP9 payload descriptor and where they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PictureFields {
     /// Picture id (RFC 7741 §4.2, RFC 9628 §4.2), if present.
     pub(crate) id: Option<PictureId>,
-    /// TL0PICIDX and its offset in the payload in bytes, if present.
-    pub(crate) tl0: Option<(u8, u8)>,
-}
-
-/// A picture id and where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PictureId {
-    /// Its value; below 2^7 or 2^15.
-    pub(crate) value: u16,
-    /// Offset of its first byte in the payload.
-    pub(crate) at: u8,
-    /// 15 bits in two bytes rather than 7 bits in one.
-    pub(crate) wide: bool,
-    /// Other pictures name this one by the difference of their ids (P_DIFF of VP9), so that ids
-    /// must keep their distances even over pictures that are left out.
+    /// TL0PICIDX, if present.
+    pub(crate) tl0: Option<Tl0PicIdx>,
+    /// Other pictures name this one by the difference of their ids (P_DIFF and the picture groups
+    /// of VP9), so that ids must keep their distances even over pictures that are left out.
     pub(crate) named_by_distance: bool,
 }
 
@@ -64,21 +75,94 @@ impl PictureFields {
     /// Writes `patch` into `payload`, which is a copy of the payload that the fields were found in.
     pub(crate) fn write(&self, patch: PicturePatch, payload: &mut [u8]) {
         if let Some(id) = self.id {
-            let at = usize::from(id.at);
-            let [high, low] = patch.id.to_be_bytes();
-            if id.wide {
-                if let Some(field) = payload.get_mut(at..at + 2) {
-                    field.copy_from_slice(&[0x80 | high, low]);
-                }
-            } else if let Some(field) = payload.get_mut(at) {
-                *field = low & 0x7f;
-            }
+            id.patch(payload, patch.id);
         }
-        if let Some((_, at)) = self.tl0
-            && let Some(field) = payload.get_mut(usize::from(at))
-        {
-            *field = patch.tl0;
+        if let Some(tl0) = self.tl0 {
+            tl0.patch(payload, patch.tl0);
         }
+    }
+}
+
+/// Reads the facts of one encoding's packets, in the order in which they arrive.
+#[derive(Debug, Default)]
+pub(crate) struct FactsReader {
+    /// The H264 encoder sends parameter sets in band.
+    parameter_sets: bool,
+}
+
+impl FactsReader {
+    /// The facts of a packet; of one that is not understood, that it is nothing special.
+    pub(crate) fn read(
+        &mut self,
+        codec: Codec,
+        payload: &[u8],
+        _extensions: &ForwardedExtensions,
+    ) -> FrameFacts {
+        let facts = match codec {
+            Codec::Opus | Codec::Pcmu | Codec::Pcma => Ok(FrameFacts::SOUND),
+            Codec::Vp8 => Vp8::parse(payload).map(vp8_facts),
+            Codec::Vp9 => Vp9::parse(payload).map(vp9_facts),
+            Codec::H264 => H264::parse(payload).map(|unit| self.h264_facts(unit)),
+            Codec::Av1 => Av1::parse(payload).map(av1_facts),
+        };
+        facts.unwrap_or_default()
+    }
+
+    /// A receiver can begin with parameter sets, which encoders repeat in front of each IDR
+    /// picture, or with the IDR picture itself where they went another way.
+    fn h264_facts(&mut self, packet: H264) -> FrameFacts {
+        self.parameter_sets |= packet.sps;
+        let beginning = packet.sps || !self.parameter_sets;
+        FrameFacts {
+            keyframe: packet.keyframe(),
+            first_of_frame: packet.keyframe_start() && beginning,
+            discardable: packet.non_reference && !packet.pps,
+            ..FrameFacts::default()
+        }
+    }
+}
+
+fn vp8_facts(packet: Vp8) -> FrameFacts {
+    FrameFacts {
+        keyframe: packet.keyframe_start,
+        first_of_frame: packet.starts_frame(),
+        spatial: 0,
+        temporal: packet.temporal,
+        switch_up: packet.layer_sync,
+        discardable: packet.non_reference,
+        picture: PictureFields {
+            id: packet.picture_id,
+            tl0: packet.tl0_pic_idx,
+            named_by_distance: false,
+        },
+    }
+}
+
+fn vp9_facts(packet: Vp9) -> FrameFacts {
+    FrameFacts {
+        keyframe: packet.keyframe(),
+        first_of_frame: packet.frame_start,
+        spatial: packet.spatial(),
+        temporal: packet.temporal(),
+        switch_up: packet.layers.is_some_and(|l| l.switching_up_point),
+        // That no higher layer of the same picture needs it says nothing about later pictures.
+        discardable: false,
+        picture: PictureFields {
+            id: packet.picture_id,
+            tl0: packet.tl0_pic_idx,
+            named_by_distance: true,
+        },
+    }
+}
+
+fn av1_facts(packet: Av1) -> FrameFacts {
+    let (temporal, spatial) = packet.layers.unwrap_or_default();
+    FrameFacts {
+        keyframe: packet.keyframe_start(),
+        first_of_frame: !packet.continues,
+        spatial,
+        temporal,
+        ..FrameFacts::default()
     }
 }
 
@@ -162,52 +246,63 @@ impl core::fmt::Debug for ForwardedExtensions {
 mod tests {
     use super::*;
 
+    fn read(codec: Codec, payload: &[u8]) -> FrameFacts {
+        FactsReader::default().read(codec, payload, &ForwardedExtensions::default())
+    }
+
+    /// Extended descriptor, 15-bit picture id, TL0PICIDX, temporal layer 1 with sync.
+    const VP8: [u8; 9] = [0x90, 0xe0, 0x92, 0x34, 7, 0x60, 0x10, 1, 2];
+
     #[test]
     fn a_patch_changes_the_counters_and_nothing_else() {
-        let fields = PictureFields {
-            id: Some(PictureId {
-                value: 0x1234,
-                at: 2,
-                wide: true,
-                named_by_distance: false,
-            }),
-            tl0: Some((7, 4)),
-        };
-        let mut payload = [0x90, 0xc0, 0x92, 0x34, 7, 0x60, 1, 2];
-        fields.write(PicturePatch { id: 0x7fff, tl0: 9 }, &mut payload);
-        assert_eq!(payload, [0x90, 0xc0, 0xff, 0xff, 9, 0x60, 1, 2]);
+        let facts = read(Codec::Vp8, &VP8);
+        assert!(facts.keyframe && facts.first_of_frame && facts.switch_up);
+        assert_eq!(facts.temporal, 1);
+        let mut payload = VP8;
+        let patch = PicturePatch { id: 0x7fff, tl0: 9 };
+        facts.picture.write(patch, &mut payload);
+        assert_eq!(payload, [0x90, 0xe0, 0xff, 0xff, 9, 0x60, 0x10, 1, 2]);
+        let patch = PicturePatch { id: 0x1234, tl0: 7 };
+        facts.picture.write(patch, &mut payload);
+        assert_eq!(payload, VP8);
     }
 
     #[test]
-    fn a_narrow_picture_id_keeps_its_width() {
-        let fields = PictureFields {
-            id: Some(PictureId {
-                value: 5,
-                at: 2,
-                wide: false,
-                named_by_distance: false,
-            }),
-            tl0: None,
-        };
-        let mut payload = [0x90, 0x80, 5, 0x42];
-        fields.write(PicturePatch { id: 0x01ff, tl0: 9 }, &mut payload);
-        assert_eq!(payload, [0x90, 0x80, 0x7f, 0x42]);
+    fn what_is_not_understood_is_nothing_special() {
+        for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
+            assert_eq!(read(codec, &[]), FrameFacts::default());
+        }
     }
 
     #[test]
-    fn a_patch_beyond_the_payload_is_ignored() {
-        let fields = PictureFields {
-            id: Some(PictureId {
-                value: 5,
-                at: 3,
-                wide: true,
-                named_by_distance: false,
-            }),
-            tl0: Some((1, 9)),
+    fn sound_can_begin_anywhere() {
+        assert!(read(Codec::Opus, &[]).keyframe);
+        assert!(read(Codec::Pcmu, &[1, 2]).first_of_frame);
+    }
+
+    #[test]
+    fn h264_begins_with_parameter_sets_where_they_are_in_band() {
+        let none = ForwardedExtensions::default();
+        let mut reader = FactsReader::default();
+        let mut begins = |payload: &[u8]| {
+            let facts = reader.read(Codec::H264, payload, &none);
+            facts.keyframe && facts.first_of_frame
         };
-        let mut payload = [1, 2, 3, 4];
-        fields.write(PicturePatch { id: 1, tl0: 1 }, &mut payload);
-        assert_eq!(payload, [1, 2, 3, 4]);
+        assert!(begins(&[0x65, 1]), "IDR, none seen so far");
+        assert!(begins(&[0x67, 1]), "SPS");
+        assert!(!begins(&[0x68, 1]), "PPS");
+        assert!(!begins(&[0x65, 1]), "IDR without its SPS");
+        assert!(!begins(&[0x41, 1]), "P slice");
+    }
+
+    #[test]
+    fn vp9_picture_ids_keep_their_distance() {
+        // I, L, B: 7-bit picture id 5, temporal 1 switching up, spatial 1, TL0PICIDX 3.
+        let facts = read(Codec::Vp9, &[0xe8, 5, 0x32, 3, 1]);
+        assert!(facts.first_of_frame && facts.switch_up && !facts.keyframe);
+        assert_eq!((facts.spatial, facts.temporal), (1, 1));
+        assert!(facts.picture.named_by_distance);
+        assert_eq!(facts.picture.id.map(|id| id.value), Some(5));
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Rewriter {
         }
         source.seq.skip(packet.ext_seq);
         if let (Some(pictures), Some(id)) = (source.pictures.as_mut(), packet.facts.picture.id) {
-            if !id.named_by_distance {
+            if !packet.facts.picture.named_by_distance {
                 let id = pictures.unwrap(id.value);
                 pictures.ids.skip(id);
             }
@@ -220,8 +220,8 @@ impl Source {
         if self.pictures.as_ref().is_none_or(|p| p.wide != id.wide) {
             // The first picture of this source, or one whose encoder changed its mind.
             self.pictures = Some(Pictures::new(id.wide, id.value, last.id.wrapping_add(1)));
-            if let Some((tl0, _)) = fields.tl0 {
-                self.tl0_offset = last.tl0.wrapping_add(1).wrapping_sub(tl0);
+            if let Some(tl0) = fields.tl0 {
+                self.tl0_offset = last.tl0.wrapping_add(1).wrapping_sub(tl0.value);
             }
         }
         let id = self
@@ -230,7 +230,7 @@ impl Source {
             .map_or(last.id, |p| p.number(id.value));
         let tl0 = fields
             .tl0
-            .map_or(last.tl0, |(tl0, _)| tl0.wrapping_add(self.tl0_offset));
+            .map_or(last.tl0, |tl0| tl0.value.wrapping_add(self.tl0_offset));
         PicturePatch { id, tl0 }
     }
 }

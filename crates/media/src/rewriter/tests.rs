@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use crosspoint_wire::payload::{PictureId, Tl0PicIdx};
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::PictureId;
 
 fn source<'a>(ext_seq: u64, timestamp: u32, facts: &'a FrameFacts) -> SourcePacket<'a> {
     SourcePacket {
@@ -26,9 +26,9 @@ fn vp8(id: u16, tl0: u8) -> FrameFacts {
                 value: id,
                 at: 2,
                 wide: true,
-                named_by_distance: false,
             }),
-            tl0: Some((tl0, 4)),
+            tl0: Some(Tl0PicIdx { value: tl0, at: 4 }),
+            named_by_distance: false,
         },
         ..FrameFacts::default()
     }
@@ -187,7 +187,7 @@ fn ids_that_pictures_are_named_by_keep_their_distance() {
     let mut rewriter = Rewriter::new(0, 0);
     let vp9 = |id| {
         let mut facts = vp8(id, 0);
-        facts.picture.id.as_mut().unwrap().named_by_distance = true;
+        facts.picture.named_by_distance = true;
         facts
     };
     let [a, b, c] = [vp9(10), vp9(11), vp9(12)];
