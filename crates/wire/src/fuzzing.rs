@@ -2,6 +2,7 @@
 //!
 //! Each takes arbitrary input and panics when an invariant of its module is broken.
 
+use crate::dd::{DECODE_TARGETS_MAX, Dependencies, FRAME_DIFFS_MAX};
 use crate::ext::{ExtensionIds, ExtensionKind};
 use crate::payload::av1::Av1;
 use crate::payload::h264::H264;
@@ -231,6 +232,59 @@ fn assert_numbers(id: Option<PictureId>, tl0: Option<Tl0PicIdx>) {
     }
     if let Some(tl0) = tl0 {
         assert_eq!(tl0.value, NEW_TL0, "the new index is there");
+    }
+}
+
+/// A sequence of descriptors, each behind a byte with its length, never takes the reader beyond
+/// its bounds, and one with an error leaves no trace.
+pub fn dd(data: &[u8]) {
+    let mut dependencies = Dependencies::new();
+    let mut rest = data;
+    while let Some((&len, behind)) = rest.split_first() {
+        let len = usize::from(len).min(behind.len());
+        let (descriptor, behind) = behind.split_at(len);
+        rest = behind;
+        let before = dependencies.clone();
+        let late = dependencies.read_late(descriptor);
+        assert_eq!(dependencies, before, "late packets leave no trace");
+        let read = dependencies.read(descriptor);
+        assert_eq!(read, late, "only what is remembered differs");
+        let Ok(frame) = read else {
+            assert_eq!(dependencies, before, "errors leave no trace");
+            continue;
+        };
+        let Some(structure) = dependencies.structure() else {
+            unreachable!("frames have a structure");
+        };
+        let targets = structure.decode_targets().len();
+        assert!(
+            (1..=DECODE_TARGETS_MAX).contains(&targets),
+            "targets in bounds"
+        );
+        assert!(
+            frame.spatial < structure.spatial_layers(),
+            "layers in bounds"
+        );
+        assert!(frame.temporal < 8, "layers in bounds");
+        assert!(
+            frame.frame_diffs().count() <= FRAME_DIFFS_MAX,
+            "diffs in bounds"
+        );
+        let chains = usize::from(structure.chain_count());
+        assert_eq!(frame.chain_diffs().len(), chains, "a diff for each chain");
+        assert!(chains <= targets, "a chain protects at least one target");
+        let active = u64::from(dependencies.active_decode_targets());
+        assert_eq!(active >> targets, 0, "only targets that exist are active");
+        for target in structure.decode_targets() {
+            let chain = target.protected_by.map_or(0, usize::from);
+            assert!(
+                chains == 0 || chain < chains,
+                "protected by a chain that exists"
+            );
+        }
+        for target in 0..=u8::MAX {
+            let _ = frame.indication(target);
+        }
     }
 }
 

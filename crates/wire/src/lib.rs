@@ -14,6 +14,7 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod codec;
+pub mod dd;
 pub mod ext;
 #[doc(hidden)]
 pub mod fuzzing;

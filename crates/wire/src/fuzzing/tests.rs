@@ -116,3 +116,15 @@ fn payload_holds_for_anything() {
         ],
     );
 }
+
+#[test]
+fn dd_holds_for_anything() {
+    let key = crate::dd::tests::keyframe(5);
+    let mut whole = vec![key.len() as u8];
+    whole.extend(&key);
+    whole.extend(b"\x03\x87\x03\xe8\x03\x48\x03\xe9\x08\x89\x03\xea\x7b\xff\xaa\x55\xaa");
+    let mut body = vec![0xff];
+    body.extend(&key);
+    all_lengths_and_first_bytes(dd);
+    mutations(dd, &[&whole, &body]);
+}
