@@ -255,4 +255,4 @@ fn parse_frame_diffs(bits: &mut BitReader<'_>) -> Result<FrameDiffs, ParseError>
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -12,6 +12,7 @@ use crate::payload::{PictureId, Tl0PicIdx};
 use crate::rtcp::{Compound, NackPairs, RtcpPacket, RtcpWriter, TransportCc};
 use crate::rtp::{HeaderWriter, RtpView, is_rtcp};
 use crate::sdp::SessionDescription;
+pub use crate::stun::fuzz as stun;
 use crate::time::Time;
 
 /// An RTP packet that is understood can be written again, and then reads the same.

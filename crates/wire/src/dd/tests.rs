@@ -2,7 +2,7 @@ use super::*;
 
 /// Writes bits, most significant first.
 #[derive(Default)]
-pub(crate) struct Bits {
+struct Bits {
     bytes: Vec<u8>,
     len: u32,
 }
@@ -109,7 +109,7 @@ fn structure(
 }
 
 /// First packet of the first frame, template 0 under `offset`.
-pub(crate) fn keyframe(offset: u32) -> Vec<u8> {
+fn keyframe(offset: u32) -> Vec<u8> {
     let mut bits = Bits::default();
     bits.mandatory("s", offset, 1000).put(0b10000, 5);
     let sizes = [(320, 180), (640, 360)];
