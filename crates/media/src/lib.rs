@@ -8,16 +8,29 @@
 
 pub mod command;
 pub mod config;
+pub mod counters;
+pub mod engine;
 pub mod event;
 pub mod sink;
 
+mod assign;
 mod cache;
+mod egress;
+mod encoding;
 mod facts;
 mod keyframe;
 mod nack;
+mod relay;
 mod remb;
 mod report;
+mod reporting;
 mod rewriter;
+mod room;
 mod sent_log;
+mod session;
+mod slab;
+mod slot;
 mod speaker;
+mod timers;
+mod track;
 mod twcc;

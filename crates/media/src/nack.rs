@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use crosspoint_wire::time::Time;
 
-pub(crate) use self::gate::{Refusal, RetransmitGate};
+pub(crate) use self::gate::RetransmitGate;
 
 /// Most packets asked for at a time. More are lost only when the path is gone; a keyframe repairs
 /// that sooner. libwebrtc has the same figure.

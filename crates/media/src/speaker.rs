@@ -137,9 +137,14 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
         self.wake(now);
     }
 
-    /// Asks for a look: somebody may speak, a track came or went.
+    /// Asks for a look: somebody may speak.
     pub(crate) fn wake(&mut self, now: Time) {
         self.due.get_or_insert(now);
+    }
+
+    /// Asks for a look at once: a track came or went.
+    pub(crate) fn refresh(&mut self) {
+        self.due = Some(Time::ZERO);
     }
 
     /// The tracks that listeners get, in no order that means anything; each keeps its place.
@@ -158,7 +163,7 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
     }
 
     /// Looks at all audio tracks of the room, if a look is due.
-    pub(crate) fn poll(&mut self, now: Time, tracks: &mut [(K, &mut Loudness)]) -> Changes {
+    pub(crate) fn poll(&mut self, now: Time, tracks: &mut [(K, Loudness)]) -> Changes {
         if self.next_timeout() > now {
             return Changes::default();
         }
@@ -177,7 +182,7 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
         }
     }
 
-    fn update_selection(&mut self, now: Time, tracks: &mut [(K, &mut Loudness)]) -> bool {
+    fn update_selection(&mut self, now: Time, tracks: &mut [(K, Loudness)]) -> bool {
         let before = self.selected.len();
         self.selected.retain(|s| tracks.iter().any(|(k, _)| k == s));
         let mut changed = self.selected.len() != before;
@@ -200,7 +205,7 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
 
     /// Lets those outside who have been ahead of the weakest inside for long enough take its
     /// place, the loudest first, at most one at a look.
-    fn challenge(&mut self, now: Time, tracks: &mut [(K, &mut Loudness)]) -> bool {
+    fn challenge(&mut self, now: Time, tracks: &mut [(K, Loudness)]) -> bool {
         let Some(weakest) = self.weakest(now, tracks) else {
             return false;
         };
@@ -238,9 +243,9 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
 
     /// Position of the selected track with the least claim; of equals, the one that spoke
     /// longest ago.
-    fn weakest(&self, now: Time, tracks: &[(K, &mut Loudness)]) -> Option<usize> {
+    fn weakest(&self, now: Time, tracks: &[(K, Loudness)]) -> Option<usize> {
         let strength = |key: &K| {
-            let loudness = tracks.iter().find(|(k, _)| k == key).map(|(_, l)| &**l);
+            let loudness = tracks.iter().find(|(k, _)| k == key).map(|(_, l)| l);
             loudness.map_or((0.0, None), |l| (l.claim(now), l.spoke))
         };
         self.selected
@@ -253,7 +258,7 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
             .map(|(index, _)| index)
     }
 
-    fn loudest_outside(&self, now: Time, tracks: &[(K, &mut Loudness)]) -> Option<K> {
+    fn loudest_outside(&self, now: Time, tracks: &[(K, Loudness)]) -> Option<K> {
         let outside = tracks.iter().filter(|(k, _)| !self.selected.contains(k));
         // The first of equals: tracks that never spoke come in their own order.
         outside
@@ -268,7 +273,7 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
 
     /// Whether the list changed, and whether a change waits for the interval to end. It changes
     /// when other people speak or another is clearly loudest, not with each breath.
-    fn update_speakers(&mut self, now: Time, tracks: &[(K, &mut Loudness)]) -> (bool, bool) {
+    fn update_speakers(&mut self, now: Time, tracks: &[(K, Loudness)]) -> (bool, bool) {
         let speaking = || tracks.iter().filter(|(_, l)| l.speaks(now));
         let loudest = speaking().max_by(|(_, a), (_, b)| a.smoothed.total_cmp(&b.smoothed));
         let first = self

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::gate::Refusal;
 use super::*;
 use crate::facts::PicturePatch;
 use crate::sent_log::SentPacket;

@@ -6,7 +6,7 @@ use super::*;
 type Voice<'a> = &'a dyn Fn(u64) -> Option<u8>;
 
 struct Room {
-    loudness: Vec<Loudness>,
+    loudness: Vec<(usize, Loudness)>,
     selection: SpeakerSelection<usize>,
     /// Time in milliseconds and selection, at each change.
     selections: Vec<(u64, Vec<usize>)>,
@@ -17,7 +17,9 @@ struct Room {
 impl Room {
     fn run(places: Option<u8>, duration_ms: u64, voices: &[Voice<'_>]) -> Self {
         let mut room = Self {
-            loudness: vec![Loudness::default(); voices.len()],
+            loudness: (0..voices.len())
+                .map(|n| (n, Loudness::default()))
+                .collect(),
             selection: SpeakerSelection::new(places),
             selections: Vec::new(),
             lists: Vec::new(),
@@ -29,7 +31,7 @@ impl Room {
                 let packet = (ms % 20 == index as u64 % 20).then(|| voice(ms)).flatten();
                 if let Some(level) = packet {
                     let level = AudioLevel { voice: true, level };
-                    if room.loudness[index].observe(now, level) {
+                    if room.loudness[index].1.observe(now, level) {
                         room.selection.wake(now);
                     }
                 }
@@ -40,8 +42,8 @@ impl Room {
     }
 
     fn poll(&mut self, ms: u64) {
-        let mut tracks: Vec<_> = self.loudness.iter_mut().enumerate().collect();
-        let changes = self.selection.poll(Time::from_millis(ms), &mut tracks);
+        let now = Time::from_millis(ms);
+        let changes = self.selection.poll(now, &mut self.loudness);
         if changes.selection {
             let mut selected = self.selection.selected().to_vec();
             selected.sort_unstable();

@@ -1,0 +1,191 @@
+//! The way out of one session: what waits to leave, and the bytes it becomes.
+//!
+//! A queue entry is numbers only; header and payload are put together in the sink's own buffer at
+//! the moment of leaving. Sound goes first, then repairs, which are already late, then pictures.
+
+use std::collections::VecDeque;
+
+use crosspoint_wire::ext::{ExtensionIds, ExtensionKind};
+use crosspoint_wire::ids::{PayloadType, TOKEN_MAX};
+use crosspoint_wire::rtp::{FIXED_HEADER_LEN, HeaderWriter, RtpHeader};
+
+use crate::cache::CachedPacket;
+use crate::encoding::EncodingKey;
+use crate::facts::{ForwardedExtensions, PicturePatch};
+use crate::sink::PACKET_BYTES_MAX;
+use crate::slot::{Slot, SlotKey};
+
+/// Most packets that wait in one lane. The queue is emptied after each batch of input, so this
+/// only bounds what one batch can pile up: 1024 packets are 10 ms at 1 Gbit/s.
+const LANE_MAX: usize = 1024;
+
+/// Which queue a packet waits in; the discriminant is the order of leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Audio = 0,
+    Repair = 1,
+    Video = 2,
+}
+
+/// A packet on its way: where its payload lies, and the numbers under which it leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) slot: SlotKey,
+    pub(crate) encoding: EncodingKey,
+    /// Extended sequence number in the encoding's cache.
+    pub(crate) source_seq: u64,
+    /// 48-bit packet index in the outgoing stream.
+    pub(crate) index: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) picture: PicturePatch,
+    pub(crate) payload_type: PayloadType,
+    /// Sets the marker bit, whatever the source's packet had.
+    pub(crate) talk_spurt: bool,
+    /// The sequence number of the original, when this is its repetition on the RTX stream.
+    pub(crate) repair_of: Option<u16>,
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Egress {
+    lanes: [VecDeque<Outgoing>; 3],
+    /// Transport-wide sequence number of the packet that left last.
+    transport_seq: u16,
+    /// Whether the session stands in the engine's list of sessions to flush.
+    pub(crate) listed: bool,
+}
+
+impl Egress {
+    /// Queues a packet; false, and the packet is lost, when the lane is full.
+    #[inline]
+    #[must_use]
+    pub(crate) fn push(&mut self, lane: Lane, packet: Outgoing) -> bool {
+        let lane = &mut self.lanes[lane as usize];
+        let room = lane.len() < LANE_MAX;
+        if room {
+            lane.push_back(packet);
+        }
+        room
+    }
+
+    /// The packet that leaves next.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Outgoing> {
+        self.lanes.iter_mut().find_map(VecDeque::pop_front)
+    }
+
+    /// Forgets what waits.
+    pub(crate) fn clear(&mut self) {
+        self.lanes.iter_mut().for_each(VecDeque::clear);
+    }
+
+    /// Forgets everything but that it may be listed: the next session under the same key has a
+    /// transport of its own.
+    pub(crate) fn close(&mut self) {
+        self.clear();
+        self.transport_seq = 0;
+    }
+
+    /// The next transport-wide sequence number: packets count in the order of leaving.
+    pub(crate) fn next_transport_seq(&mut self) -> u16 {
+        self.transport_seq = self.transport_seq.wrapping_add(1);
+        self.transport_seq
+    }
+}
+
+/// What is written anew into every packet of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) ids: ExtensionIds,
+    pub(crate) transport_seq: u16,
+    pub(crate) abs_send_time: [u8; 3],
+}
+
+/// Upper bound on what stands before a payload: header, extensions with two-byte headers, OSN.
+const OVERHEAD_MAX: usize = FIXED_HEADER_LEN
+    + 4
+    + (2 + TOKEN_MAX)
+    + (2 + 2)
+    + (2 + 3)
+    + size_of::<ForwardedExtensions>()
+    + 3
+    + 2;
+
+/// A bound on the length of a packet with this payload; `None` when it may not fit at all.
+pub(crate) fn len_max(payload: &[u8]) -> Option<usize> {
+    let len = payload.len().checked_add(OVERHEAD_MAX)?;
+    // Overhead is nearly never all used: what might be too long is tried in the largest buffer.
+    (payload.len() < PACKET_BYTES_MAX).then_some(len.min(PACKET_BYTES_MAX))
+}
+
+/// Puts a packet together in `buffer`; its length, or 0 when it does not fit.
+pub(crate) fn write(
+    buffer: &mut [u8],
+    packet: &Outgoing,
+    slot: &Slot,
+    cached: &CachedPacket,
+    payload: &[u8],
+    stamp: &Stamp,
+) -> usize {
+    try_write(buffer, packet, slot, cached, payload, stamp).unwrap_or(0)
+}
+
+fn try_write(
+    buffer: &mut [u8],
+    packet: &Outgoing,
+    slot: &Slot,
+    cached: &CachedPacket,
+    payload: &[u8],
+    stamp: &Stamp,
+) -> Option<usize> {
+    let header = RtpHeader {
+        marker: cached.marker || packet.talk_spurt,
+        payload_type: packet.payload_type,
+        sequence_number: packet.index as u16,
+        timestamp: packet.timestamp,
+        ssrc: match packet.repair_of {
+            None => slot.config.ssrc,
+            Some(_) => slot.config.rtx_ssrc?,
+        },
+    };
+    let mut at = write_header(buffer, &header, slot, &cached.extensions, stamp)?;
+    if let Some(original) = packet.repair_of {
+        // RFC 4588 §4: the original sequence number stands before the payload.
+        buffer
+            .get_mut(at..at + 2)?
+            .copy_from_slice(&original.to_be_bytes());
+        at += 2;
+    }
+    let body = buffer.get_mut(at..at + payload.len())?;
+    body.copy_from_slice(payload);
+    cached.facts.picture.write(packet.picture, body);
+    Some(at + payload.len())
+}
+
+fn write_header(
+    buffer: &mut [u8],
+    header: &RtpHeader,
+    slot: &Slot,
+    forwarded: &ForwardedExtensions,
+    stamp: &Stamp,
+) -> Option<usize> {
+    let mut writer = HeaderWriter::new(buffer, header).ok()?;
+    let ids = &stamp.ids;
+    if let Some(id) = ids.id(ExtensionKind::Mid) {
+        writer.extension(id, slot.config.mid.as_bytes()).ok()?;
+    }
+    if let Some(id) = ids.id(ExtensionKind::TransportCc) {
+        writer
+            .extension(id, &stamp.transport_seq.to_be_bytes())
+            .ok()?;
+    }
+    if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
+        writer.extension(id, &stamp.abs_send_time).ok()?;
+    }
+    for (kind, content) in forwarded.iter() {
+        if let Some(id) = ids.id(kind) {
+            writer.extension(id, content).ok()?;
+        }
+    }
+    Some(writer.finish())
+}

@@ -1,0 +1,198 @@
+//! One RTP stream of a track as it comes in: its packets, what is missing, who gets it.
+
+use crosspoint_wire::codec::MediaKind;
+use crosspoint_wire::ids::{Rid, Ssrc};
+use crosspoint_wire::num::SeqUnwrapper;
+use crosspoint_wire::time::{NtpTime, Time};
+
+use crate::cache::{CachedPacket, PacketCache};
+use crate::config::{EngineConfig, PayloadConfig};
+use crate::facts::FactsReader;
+use crate::keyframe::KeyframeRequests;
+use crate::nack::{Arrival, NackGenerator};
+use crate::report::{PublisherClock, ReceiveStats, StreamClock};
+use crate::slab::Key;
+use crate::slot::SlotKey;
+use crate::track::TrackKey;
+
+pub(crate) type EncodingKey = Key<Encoding>;
+
+/// How a publisher tells a track's streams apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamName {
+    /// By RID (RFC 8852), the SSRC is learnt from the packets.
+    Rid(Rid),
+    /// By SSRC, with that of its RTX stream, as declared.
+    Ssrc(Ssrc, Option<Ssrc>),
+    /// The track has one stream only; the SSRC is learnt from packets with the track's MID.
+    Only,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Encoding {
+    pub(crate) track: TrackKey,
+    pub(crate) name: StreamName,
+    /// Slots that it feeds, and slots that wait for its next keyframe. In no order.
+    pub(crate) feeds: Vec<SlotKey>,
+    pub(crate) cache: PacketCache,
+    pub(crate) facts: FactsReader,
+    pub(crate) nack: NackGenerator,
+    pub(crate) keyframes: KeyframeRequests,
+    pub(crate) stats: ReceiveStats,
+    numbers: SeqUnwrapper,
+    clock: StreamClock,
+    clock_rate_hz: u32,
+    life: Life,
+}
+
+/// Whether an encoding can feed slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// No packet came yet, or it stopped while others of its track went on.
+    Silent,
+    /// The last packet came then.
+    Flowing(Time),
+}
+
+/// What the receipt of an original packet showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) ext_seq: u64,
+    /// Packets missing right before it.
+    pub(crate) lost: u64,
+    /// The gap before it is too large to be filled by repairs.
+    pub(crate) beyond_repair: bool,
+}
+
+impl Encoding {
+    pub(crate) fn new(track: TrackKey, name: StreamName, config: &EngineConfig) -> Self {
+        Self {
+            track,
+            name,
+            feeds: Vec::new(),
+            cache: PacketCache::new(config.cache_duration, config.cache_bytes_max),
+            facts: FactsReader::default(),
+            nack: NackGenerator::default(),
+            keyframes: KeyframeRequests::new(config.keyframe_request_interval),
+            stats: ReceiveStats::default(),
+            numbers: SeqUnwrapper::new(),
+            clock: StreamClock::default(),
+            clock_rate_hz: 0,
+            life: Life::Silent,
+        }
+    }
+
+    /// Counts a packet that came on the encoding's own SSRC. `format` is its format, if the
+    /// payload type is known.
+    pub(crate) fn receive(
+        &mut self,
+        now: Time,
+        sequence_number: u16,
+        timestamp: u32,
+        format: Option<&PayloadConfig>,
+    ) -> Received {
+        let ext_seq = self.extend(sequence_number);
+        if let Some(format) = format {
+            self.clock_rate_hz = format.codec.clock_rate_hz();
+        }
+        let lost = self
+            .stats
+            .on_packet(now, ext_seq, timestamp, self.clock_rate_hz);
+        self.clock.on_packet(now, timestamp);
+        let repairs = format.is_some_and(|format| format.nack);
+        let arrival = repairs.then(|| self.nack.on_packet(now, ext_seq));
+        Received {
+            ext_seq,
+            lost,
+            beyond_repair: arrival == Some(Arrival::BeyondRepair),
+        }
+    }
+
+    /// Counts a packet that came as a repair; returns its extended sequence number.
+    pub(crate) fn repair(&mut self, now: Time, sequence_number: u16) -> u64 {
+        let ext_seq = self.extend(sequence_number);
+        self.nack.on_packet(now, ext_seq);
+        ext_seq
+    }
+
+    /// Counts a packet that another engine received.
+    pub(crate) fn relayed(&mut self, now: Time, sequence_number: u16, timestamp: u32) -> u64 {
+        self.clock.on_packet(now, timestamp);
+        self.extend(sequence_number)
+    }
+
+    fn extend(&mut self, sequence_number: u16) -> u64 {
+        self.numbers.extend(u32::from(sequence_number))
+    }
+
+    /// Keeps a packet; false when it was kept before, or is too old to be of use.
+    pub(crate) fn keep(
+        &mut self,
+        now: Time,
+        ext_seq: u64,
+        packet: &CachedPacket,
+        format: &PayloadConfig,
+        payload: &[u8],
+    ) -> bool {
+        self.clock_rate_hz = format.codec.clock_rate_hz();
+        if !self.cache.insert(now, ext_seq, packet, payload) {
+            return false;
+        }
+        let facts = &packet.facts;
+        if format.codec.kind() == MediaKind::Video && facts.keyframe && facts.first_of_frame {
+            self.keyframes.on_keyframe();
+            self.nack.forget_before(ext_seq);
+        }
+        true
+    }
+
+    /// Notes that media flows; true when it did not before.
+    pub(crate) fn note_alive(&mut self, now: Time) -> bool {
+        let before = core::mem::replace(&mut self.life, Life::Flowing(now));
+        before == Life::Silent
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        self.life != Life::Silent
+    }
+
+    /// When the last packet came, while it lives.
+    pub(crate) fn last_packet(&self) -> Option<Time> {
+        match self.life {
+            Life::Silent => None,
+            Life::Flowing(at) => Some(at),
+        }
+    }
+
+    /// It stopped, and others of its track did not.
+    pub(crate) fn give_up(&mut self) {
+        self.life = Life::Silent;
+    }
+
+    /// Takes note of the publisher's sender report about this stream, received at `now`, which
+    /// the server's wall clock calls `wall`.
+    pub(crate) fn note_sender_report(
+        &mut self,
+        publisher: &mut PublisherClock,
+        now: Time,
+        wall: NtpTime,
+        ntp: NtpTime,
+        timestamp: u32,
+    ) {
+        self.stats.on_sender_report(now, ntp);
+        self.clock
+            .on_sender_report(publisher, now, wall, ntp, timestamp);
+    }
+
+    /// What the stream's clock reads at `now`, which the server's wall clock calls `wall`.
+    pub(crate) fn timestamp_at(
+        &self,
+        publisher: &PublisherClock,
+        now: Time,
+        wall: NtpTime,
+    ) -> Option<u32> {
+        self.clock
+            .timestamp_at(publisher, now, wall, self.clock_rate_hz)
+    }
+}

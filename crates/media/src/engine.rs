@@ -1,0 +1,272 @@
+//! The engine's door.
+//!
+//! What an [`Engine`] holds are dense tables: sessions by their key; rooms, tracks, encodings,
+//! slots and relays in slabs that name each other by key. Its roads stand in the modules below
+//! and run one way each:
+//!
+//! ```text
+//! packets    ingress -> admission -> fanout -> (queues) -> departure -> PacketSink
+//! feedback   feedback (in) -> targets and requests;  reports (out) <- what is due
+//! commands   rooms, publishing, subscribing -> assignment (settled before the next packet)
+//! ```
+//! Nothing calls backwards: a NACK, a PLI or a command only writes what the next packet, the next
+//! flush or the next timeout reads.
+
+mod admission;
+mod assignment;
+mod commands;
+mod departure;
+mod fanout;
+mod feedback;
+mod ingress;
+mod publishing;
+mod relaying;
+mod reports;
+mod rooms;
+mod subscribing;
+mod timeouts;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crosspoint_wire::rtcp::SenderInfo;
+use crosspoint_wire::time::Time;
+
+use self::reports::Source;
+use crate::assign::{Assigner, Offer, Seat};
+use crate::command::{Command, CommandError};
+use crate::config::{EngineConfig, RelayId, RoomId, SessionId, SessionKey, TrackId};
+use crate::counters::Counters;
+use crate::encoding::{Encoding, EncodingKey};
+use crate::event::Event;
+use crate::relay::{Relay, RelayKey, RelayQueue};
+use crate::room::{Room, RoomKey};
+use crate::session::Sessions;
+use crate::sink::PacketSink;
+use crate::slab::Slab;
+use crate::slot::{Slot, SlotKey};
+use crate::timers::Timers;
+use crate::track::{Track, TrackKey};
+
+/// A worker's router of packets: see the crate's and this module's documentation.
+///
+/// Its methods are of four kinds. Inputs (`handle_*`, [`open_session`](Self::open_session),
+/// [`set_connected`](Self::set_connected)) change state and return at once. After a batch of
+/// them, [`flush`](Self::flush) hands out the packets that became due and then
+/// [`poll_event`](Self::poll_event) what happened, until it is `None`.
+/// [`next_timeout`](Self::next_timeout) says when [`handle_timeout`](Self::handle_timeout) is due
+/// if no input comes before. The rest only answers questions. `now` must never go backwards from
+/// one call to the next; if it does, things happen late but nothing breaks.
+#[derive(Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    random: Random,
+    sessions: Sessions,
+    rooms: Slab<Room>,
+    tracks: Slab<Track>,
+    encodings: Slab<Encoding>,
+    slots: Slab<Slot>,
+    relays: Slab<Relay>,
+    names: Names,
+    timers: Timers<Task>,
+    /// Whose assignments are to be made anew.
+    unsettled: Vec<Unsettled>,
+    /// Sessions for which something waits to leave.
+    to_flush: Vec<SessionKey>,
+    relay_queue: RelayQueue,
+    events: VecDeque<Event>,
+    counters: Counters,
+    scratch: Scratch,
+}
+
+/// From `control`'s numbers to keys. Only commands go this way (and relays' messages, one a
+/// packet and worker), so that ordered maps serve.
+#[derive(Debug, Default)]
+struct Names {
+    rooms: BTreeMap<RoomId, RoomKey>,
+    tracks: BTreeMap<TrackId, TrackKey>,
+    relays: BTreeMap<RelayId, RelayKey>,
+}
+
+/// What a timer wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    /// Feedback that a session is owed.
+    Session(SessionKey),
+    /// Speakers of a room.
+    Room(RoomKey),
+    /// Encodings of a track that may have stopped.
+    Track(TrackKey),
+    /// Keyframes wanted of a relayed track.
+    Relay(RelayKey),
+}
+
+/// Whose slots are to be assigned anew.
+#[derive(Clone, Copy, Debug)]
+enum Unsettled {
+    /// All of a room's listeners.
+    Room(RoomKey),
+    /// One session.
+    Session(SessionKey),
+}
+
+/// Memory that is used again and again.
+#[derive(Debug, Default)]
+struct Scratch {
+    offers: Vec<Offer>,
+    seats: Vec<Seat>,
+    assigner: Assigner,
+    feeds: Vec<Option<TrackKey>>,
+    /// Slots that left an encoding while another one's packet went round.
+    left: Vec<(SlotKey, EncodingKey)>,
+    sources: Vec<Source>,
+    sender_infos: Vec<SenderInfo>,
+    missing: Vec<u16>,
+}
+
+impl Engine {
+    /// An engine without rooms and sessions.
+    #[must_use]
+    pub fn new(config: EngineConfig) -> Self {
+        Self {
+            random: Random(config.seed),
+            config,
+            sessions: Sessions::default(),
+            rooms: Slab::default(),
+            tracks: Slab::default(),
+            encodings: Slab::default(),
+            slots: Slab::default(),
+            relays: Slab::default(),
+            names: Names::default(),
+            timers: Timers::default(),
+            unsettled: Vec::new(),
+            to_flush: Vec::new(),
+            relay_queue: RelayQueue::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Reserves the dense key of a session; the same one when it has one already. The key is
+    /// freed by [`Command::RemoveSession`].
+    pub fn open_session(&mut self, session: SessionId) -> SessionKey {
+        let feedback_ssrc = self.random.next() as u32;
+        self.sessions.open(session, feedback_ssrc)
+    }
+
+    /// The key of an open session.
+    #[must_use]
+    pub fn session_key(&self, session: SessionId) -> Option<SessionKey> {
+        self.sessions.key(session)
+    }
+
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// When it names something unknown; nothing has changed then.
+    pub fn handle_command(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
+        self.carry_out(now, command)
+    }
+
+    /// Says that a session's transport is up (feeding starts and keyframes are asked for) or
+    /// down (nothing is handed out for it).
+    pub fn set_connected(&mut self, now: Time, session: SessionKey, connected: bool) {
+        self.settle(now);
+        self.connect(now, session, connected);
+    }
+
+    /// Takes a decrypted and authenticated RTP packet from a session's transport.
+    pub fn handle_rtp(&mut self, now: Time, from: SessionKey, packet: &[u8]) {
+        self.settle(now);
+        self.counters.rtp_received += 1;
+        self.receive_rtp(now, from, packet);
+    }
+
+    /// Takes decrypted and authenticated RTCP, compound or reduced-size, from a session's
+    /// transport.
+    pub fn handle_rtcp(&mut self, now: Time, from: SessionKey, packet: &[u8]) {
+        self.settle(now);
+        self.counters.rtcp_received += 1;
+        self.receive_rtcp(now, from, packet);
+    }
+
+    /// Takes what another engine gave to [`PacketSink::relay`].
+    pub fn handle_relay(&mut self, now: Time, relay: RelayId, message: &[u8]) {
+        self.settle(now);
+        self.counters.relay_received += 1;
+        self.receive_relay(now, relay, message);
+    }
+
+    /// Does what has become due. Due things lead to packets: [`flush`](Self::flush) afterwards.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.settle(now);
+        self.run_due(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
+    #[must_use]
+    pub fn next_timeout(&self) -> Time {
+        self.timers.next()
+    }
+
+    /// Hands out everything that waits to leave.
+    pub fn flush(&mut self, now: Time, sink: &mut impl PacketSink) {
+        self.settle(now);
+        self.depart(now, sink);
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Totals since the engine's start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Rooms known.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Tracks known, relayed ones included.
+    #[must_use]
+    pub fn track_count(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Open sessions.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// All rooms, in order of their ids.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<RoomId> {
+        self.names.rooms.keys().copied().collect()
+    }
+
+    /// All open sessions, in order of their ids.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.sessions.ids().collect()
+    }
+}
+
+/// Numbers that need not be secret, only different: where streams begin. SplitMix64.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,281 @@
+//! Tracks that go to, or come from, another engine; and what the two ends say to each other.
+//!
+//! ```text
+//! packet    1  encoding  flags  payload type  sequence number (2)  timestamp (4)
+//!              length of extensions (1)  { kind  length  content }...  payload
+//! keyframe  2  encoding                                        (towards the source)
+//! clock     3  encoding  wall clock (8)  timestamp (4)
+//! ```
+//! `encoding` is the place among the track's encodings, which both ends derive from the same
+//! declaration. Numbers are big-endian. Flags: bit 0 is the marker. A relay carries what its
+//! engines wrote, but it may cross a network: a message is parsed as any other bytes are.
+
+use core::ops::Range;
+
+use crosspoint_wire::ext::ExtensionKind;
+use crosspoint_wire::ids::PayloadType;
+use crosspoint_wire::time::NtpTime;
+
+use crate::config::RelayId;
+use crate::facts::ForwardedExtensions;
+use crate::report::PublisherClock;
+use crate::slab::Key;
+use crate::timers::Due;
+use crate::track::TrackKey;
+
+pub(crate) type RelayKey = Key<Relay>;
+
+/// Most bytes that wait for the sink: some thousand packets of one batch.
+const QUEUE_BYTES_MAX: usize = 8 << 20;
+
+const PACKET: u8 = 1;
+const KEYFRAME: u8 = 2;
+const CLOCK: u8 = 3;
+
+/// One end of a relay.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) id: RelayId,
+    pub(crate) track: TrackKey,
+    pub(crate) direction: Direction,
+    /// What the source's end says about clocks.
+    pub(crate) clock: PublisherClock,
+    /// When to ask the other end for keyframes.
+    pub(crate) due: Due,
+}
+
+/// Which end of a relay an engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// The track's source is here.
+    Out,
+    /// The track's source is at the other end.
+    In,
+}
+
+/// What the ends of a relay say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Message<'a> {
+    /// A packet of the track.
+    Packet(RelayedPacket<'a>),
+    /// Somebody needs a keyframe.
+    Keyframe { encoding: u8 },
+    /// The encoding's clock read `timestamp` when the wall clock read `wall`.
+    Clock {
+        encoding: u8,
+        wall: NtpTime,
+        timestamp: u32,
+    },
+}
+
+/// A packet as its publisher made it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayedPacket<'a> {
+    pub(crate) encoding: u8,
+    pub(crate) marker: bool,
+    pub(crate) payload_type: PayloadType,
+    pub(crate) sequence_number: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) extensions: ForwardedExtensions,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// From its bytes; `None` for anything malformed.
+    pub(crate) fn parse(message: &'a [u8]) -> Option<Self> {
+        let (&[kind, encoding], rest) = message.split_first_chunk()?;
+        match kind {
+            PACKET => {
+                let (&[flags, payload_type, s0, s1, t0, t1, t2, t3, len], rest) =
+                    rest.split_first_chunk()?;
+                let (records, payload) = rest.split_at_checked(usize::from(len))?;
+                Some(Self::Packet(RelayedPacket {
+                    encoding,
+                    marker: flags & 1 != 0,
+                    payload_type,
+                    sequence_number: u16::from_be_bytes([s0, s1]),
+                    timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+                    extensions: parse_extensions(records)?,
+                    payload,
+                }))
+            }
+            KEYFRAME => Some(Self::Keyframe { encoding }),
+            CLOCK => {
+                let (wall, rest) = rest.split_first_chunk()?;
+                Some(Self::Clock {
+                    encoding,
+                    wall: NtpTime(u64::from_be_bytes(*wall)),
+                    timestamp: u32::from_be_bytes(*rest.first_chunk()?),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Packet(packet) => packet.write(to),
+            Self::Keyframe { encoding } => to.extend([KEYFRAME, *encoding]),
+            Self::Clock {
+                encoding,
+                wall,
+                timestamp,
+            } => {
+                to.extend([CLOCK, *encoding]);
+                to.extend(wall.0.to_be_bytes());
+                to.extend(timestamp.to_be_bytes());
+            }
+        }
+    }
+}
+
+impl RelayedPacket<'_> {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend([
+            PACKET,
+            self.encoding,
+            u8::from(self.marker),
+            self.payload_type,
+        ]);
+        to.extend(self.sequence_number.to_be_bytes());
+        to.extend(self.timestamp.to_be_bytes());
+        let len_at = to.len();
+        to.push(0);
+        for (kind, content) in self.extensions.iter() {
+            to.push(kind as u8);
+            // The extensions of a packet are kept in 127 bytes.
+            to.push(content.len() as u8);
+            to.extend_from_slice(content);
+        }
+        let len = to.len() - len_at - 1;
+        if let Some(place) = to.get_mut(len_at) {
+            *place = len as u8;
+        }
+        to.extend_from_slice(self.payload);
+    }
+}
+
+fn parse_extensions(mut records: &[u8]) -> Option<ForwardedExtensions> {
+    let mut extensions = ForwardedExtensions::default();
+    while let Some((&[kind, len], rest)) = records.split_first_chunk() {
+        let (content, rest) = rest.split_at_checked(usize::from(len))?;
+        extensions.push(*ExtensionKind::ALL.get(usize::from(kind))?, content);
+        records = rest;
+    }
+    records.is_empty().then_some(extensions)
+}
+
+/// Messages that wait for the sink, back to back in one buffer that is used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct RelayQueue {
+    bytes: Vec<u8>,
+    messages: Vec<(RelayId, Range<usize>)>,
+}
+
+impl RelayQueue {
+    /// Queues a message; false, and it is lost, when too much waits.
+    #[must_use]
+    pub(crate) fn push(&mut self, relay: RelayId, message: &Message<'_>) -> bool {
+        let start = self.bytes.len();
+        if start > QUEUE_BYTES_MAX {
+            return false;
+        }
+        message.write(&mut self.bytes);
+        self.messages.push((relay, start..self.bytes.len()));
+        true
+    }
+
+    /// Hands out what waits; returns how many messages that were.
+    pub(crate) fn drain(&mut self, mut hand_out: impl FnMut(RelayId, &[u8])) -> u64 {
+        let mut count = 0;
+        for (relay, range) in self.messages.drain(..) {
+            if let Some(message) = self.bytes.get(range) {
+                hand_out(relay, message);
+                count += 1;
+            }
+        }
+        self.bytes.clear();
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(message: &Message<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        message.write(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_packet_comes_out_as_it_went_in() {
+        let mut extensions = ForwardedExtensions::default();
+        extensions.push(ExtensionKind::AudioLevel, &[0x8a]);
+        extensions.push(ExtensionKind::DependencyDescriptor, &[7; 40]);
+        let bytes = written(&Message::Packet(RelayedPacket {
+            encoding: 2,
+            marker: true,
+            payload_type: 96,
+            sequence_number: 0xfffe,
+            timestamp: 0x0102_0304,
+            extensions,
+            payload: b"payload",
+        }));
+        let Some(Message::Packet(packet)) = Message::parse(&bytes) else {
+            panic!("not a packet: {bytes:?}");
+        };
+        assert_eq!(
+            (packet.encoding, packet.marker, packet.payload_type),
+            (2, true, 96)
+        );
+        assert_eq!(
+            (packet.sequence_number, packet.timestamp),
+            (0xfffe, 0x0102_0304)
+        );
+        assert!(packet.extensions.iter().eq(extensions.iter()));
+        assert_eq!(packet.payload, b"payload");
+    }
+
+    #[test]
+    fn clocks_and_keyframe_requests_come_out_as_they_went_in() {
+        let bytes = written(&Message::Clock {
+            encoding: 1,
+            wall: NtpTime(0x1122_3344_5566_7788),
+            timestamp: 9,
+        });
+        assert!(matches!(
+            Message::parse(&bytes),
+            Some(Message::Clock {
+                encoding: 1,
+                wall: NtpTime(0x1122_3344_5566_7788),
+                timestamp: 9
+            })
+        ));
+        let bytes = written(&Message::Keyframe { encoding: 3 });
+        assert!(matches!(
+            Message::parse(&bytes),
+            Some(Message::Keyframe { encoding: 3 })
+        ));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_refused() {
+        let mut extensions = ForwardedExtensions::default();
+        extensions.push(ExtensionKind::AudioLevel, &[0x8a]);
+        let bytes = written(&Message::Packet(RelayedPacket {
+            encoding: 0,
+            marker: false,
+            payload_type: 111,
+            sequence_number: 1,
+            timestamp: 1,
+            extensions,
+            payload: b"",
+        }));
+        for len in 0..bytes.len() {
+            assert!(Message::parse(&bytes[..len]).is_none(), "{len}");
+        }
+        assert!(Message::parse(&[9, 0, 0]).is_none());
+    }
+}

@@ -1,0 +1,100 @@
+//! What a session is owed of feedback about what it sends, and when.
+
+use core::time::Duration;
+
+use crosspoint_wire::ids::Ssrc;
+use crosspoint_wire::time::Time;
+
+use crate::config::CongestionFeedback;
+use crate::remb::RembEstimator;
+use crate::report::PublisherClock;
+use crate::timers::Due;
+use crate::twcc::TwccRecorder;
+
+/// Distance of sender and receiver reports. RFC 3550 §6.2 allows one each 5 s at least and, as
+/// RTP/SAVPF is used (RFC 4585 §3.4), any shorter one within the bandwidth's share: a report is
+/// some 100 bytes, and clocks and round trips want to be known soon after joining.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The first report comes so soon that lips are in step when the first picture is.
+const FIRST_REPORT_AFTER: Duration = Duration::from_millis(100);
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Reporting {
+    /// Our SSRC where we speak as a receiver.
+    pub(crate) ssrc: Ssrc,
+    /// Round trip to the peer, as its latest report showed.
+    pub(crate) rtt: Option<Duration>,
+    /// The peer's wall clock.
+    pub(crate) clock: PublisherClock,
+    /// When to look at the session's feedback.
+    pub(crate) due: Due,
+    /// Whether the time to look has come.
+    pub(crate) woken: bool,
+    pub(crate) twcc: TwccRecorder,
+    pub(crate) remb: RembEstimator,
+    congestion: CongestionFeedback,
+    next_report: Time,
+}
+
+impl Reporting {
+    pub(crate) fn new(ssrc: Ssrc) -> Self {
+        Self {
+            ssrc,
+            rtt: None,
+            clock: PublisherClock::default(),
+            due: Due::default(),
+            woken: false,
+            twcc: TwccRecorder::default(),
+            remb: RembEstimator::new(),
+            congestion: CongestionFeedback::None,
+            next_report: Time::NEVER,
+        }
+    }
+
+    /// Which congestion feedback the peer understands.
+    pub(crate) fn configure(&mut self, congestion: CongestionFeedback) {
+        self.congestion = congestion;
+    }
+
+    /// The transport came up.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.next_report = now + FIRST_REPORT_AFTER;
+    }
+
+    /// Takes note of a packet's transport-wide number.
+    #[inline]
+    pub(crate) fn note_transport_number(&mut self, now: Time, number: u16) {
+        if self.congestion == CongestionFeedback::TransportCc {
+            self.twcc.on_packet(now, number);
+        }
+    }
+
+    /// Takes note of a packet's size and of how many packets before it are missing.
+    #[inline]
+    pub(crate) fn note_bytes(&mut self, now: Time, bytes: usize, lost: u64) {
+        if self.congestion == CongestionFeedback::Remb {
+            self.remb.on_packet(now, bytes, lost);
+        }
+    }
+
+    /// Whether reports are due; if so the next ones are due an interval later.
+    pub(crate) fn take_report(&mut self, now: Time) -> bool {
+        let due = self.next_report <= now;
+        if due {
+            self.next_report = now + REPORT_INTERVAL;
+        }
+        due
+    }
+
+    /// When congestion feedback is due.
+    #[inline]
+    pub(crate) fn next_congestion_feedback(&self) -> Time {
+        self.twcc.next_timeout().min(self.remb.next_timeout())
+    }
+
+    /// When reports are due.
+    pub(crate) fn next_report(&self) -> Time {
+        self.next_report
+    }
+}

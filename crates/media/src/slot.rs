@@ -1,0 +1,329 @@
+//! One outgoing stream of a session, for the life of the session, whatever feeds it.
+//!
+//! ```text
+//! assigned   the track that should be heard or seen here        (assignment's decision)
+//! target     the encoding of it that should feed the slot       (the best that lives, as wished)
+//! current    the encoding that does feed it
+//! ```
+//! `current` becomes `target` at the target's next keyframe (sound: at its next packet). While
+//! both belong to one track the old one flows on until then; when the track changes, the slot is
+//! silent in between, so that nobody is seen under another's name.
+
+use core::time::Duration;
+
+use crosspoint_wire::codec::Codec;
+use crosspoint_wire::ids::PayloadType;
+use crosspoint_wire::rtcp::SenderInfo;
+use crosspoint_wire::time::{NtpTime, Time};
+
+use crate::cache::CachedPacket;
+use crate::config::{LayerLimit, PayloadConfig, SessionKey, SlotConfig};
+use crate::egress::Outgoing;
+use crate::encoding::EncodingKey;
+use crate::nack::RetransmitGate;
+use crate::rewriter::{Rewriter, Rewritten, SourcePacket};
+use crate::sent_log::{SentLog, SentPacket};
+use crate::slab::Key;
+use crate::track::{TrackKey, matching_payload};
+
+pub(crate) type SlotKey = Key<Slot>;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) session: SessionKey,
+    pub(crate) config: SlotConfig,
+    pub(crate) assigned: Option<TrackKey>,
+    /// Upper bound on the encoding's quality, as wished.
+    pub(crate) limit: LayerLimit,
+    pub(crate) target: Option<EncodingKey>,
+    pub(crate) current: Option<EncodingKey>,
+    /// How the format that flows is carried; `None` before anything does.
+    carriage: Option<Carriage>,
+    rewriter: Rewriter,
+    repairs: Repairs,
+    counts: SentCounts,
+    /// Whether anything was sent since the last sender report.
+    pub(crate) report_owed: bool,
+}
+
+/// Payload types of one format on both sides.
+#[derive(Clone, Copy, Debug)]
+struct Carriage {
+    source: PayloadType,
+    out: PayloadType,
+    rtx: Option<PayloadType>,
+    codec: Codec,
+}
+
+/// A packet that was admitted to its encoding and is offered to the slots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted<'a> {
+    pub(crate) ext_seq: u64,
+    pub(crate) packet: &'a CachedPacket,
+    pub(crate) payload_len: usize,
+    pub(crate) format: &'a PayloadConfig,
+}
+
+impl Admitted<'_> {
+    fn source(&self) -> SourcePacket<'_> {
+        SourcePacket {
+            ext_seq: self.ext_seq,
+            timestamp: self.packet.timestamp,
+            facts: &self.packet.facts,
+        }
+    }
+
+    /// Whether a receiver that has seen nothing of the stream can begin here.
+    fn is_beginning(&self) -> bool {
+        let facts = &self.packet.facts;
+        facts.keyframe && facts.first_of_frame && facts.spatial == 0
+    }
+}
+
+/// What becomes of a packet at one slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Forward {
+    /// Nothing: the slot waits for a keyframe, cannot carry it, or had it before.
+    Skip,
+    /// It leaves.
+    Send(Outgoing),
+    /// It leaves, as the first of a new source. The encoding that fed the slot before, if any,
+    /// does not feed it any more.
+    Switch(Outgoing, Option<EncodingKey>),
+}
+
+/// What was sent, as sender reports count it (RFC 3550 §6.4.1): both wrap.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SentCounts {
+    pub(crate) packets: u32,
+    pub(crate) octets: u32,
+}
+
+/// Numbers that the slot's outgoing streams begin with: random (RFC 3550 §5.1), sequence numbers
+/// below 2^15 (RFC 3711 §3.3.1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstNumbers {
+    pub(crate) sequence: u16,
+    pub(crate) rtx_sequence: u16,
+    pub(crate) timestamp: u32,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        session: SessionKey,
+        config: SlotConfig,
+        first: FirstNumbers,
+        cache_duration: Duration,
+    ) -> Self {
+        Self {
+            session,
+            config,
+            assigned: None,
+            limit: LayerLimit::Best,
+            target: None,
+            current: None,
+            carriage: None,
+            rewriter: Rewriter::new(first.sequence, first.timestamp),
+            repairs: Repairs {
+                log: SentLog::new(cache_duration),
+                gate: RetransmitGate::new(),
+                next_index: u64::from(first.rtx_sequence),
+            },
+            counts: SentCounts::default(),
+            report_owed: false,
+        }
+    }
+
+    /// Offers a packet of the encoding `from`, which feeds the slot or is meant to. `own` is the
+    /// slot's key.
+    pub(crate) fn forward(
+        &mut self,
+        now: Time,
+        own: SlotKey,
+        from: EncodingKey,
+        admitted: &Admitted<'_>,
+    ) -> Forward {
+        let flows = self.current == Some(from)
+            && self
+                .carriage
+                .is_some_and(|c| c.source == admitted.packet.payload_type);
+        if flows {
+            return match self.send(now, own, from, admitted, false) {
+                Some(outgoing) => Forward::Send(outgoing),
+                None => Forward::Skip,
+            };
+        }
+        let before = self.current;
+        if !self.begin(now, from, admitted) {
+            return Forward::Skip;
+        }
+        match self.send(now, own, from, admitted, true) {
+            Some(outgoing) => Forward::Switch(outgoing, before.filter(|&b| b != from)),
+            None => Forward::Skip,
+        }
+    }
+
+    /// Makes `from` the source from this packet on, if it is to be and can be.
+    fn begin(&mut self, now: Time, from: EncodingKey, admitted: &Admitted<'_>) -> bool {
+        if self.target != Some(from) || !admitted.is_beginning() {
+            return false;
+        }
+        let Some(out) = matching_payload(&self.config.payloads, admitted.format) else {
+            return false;
+        };
+        self.carriage = Some(Carriage {
+            source: admitted.packet.payload_type,
+            out: out.payload_type,
+            rtx: out.rtx,
+            codec: out.codec,
+        });
+        self.current = Some(from);
+        self.rewriter
+            .switch(now, out.codec.clock_rate_hz(), admitted.source());
+        true
+    }
+
+    /// Numbers a packet and notes that it leaves.
+    fn send(
+        &mut self,
+        now: Time,
+        own: SlotKey,
+        from: EncodingKey,
+        admitted: &Admitted<'_>,
+        first: bool,
+    ) -> Option<Outgoing> {
+        let carriage = self.carriage?;
+        let numbers = self.rewriter.rewrite(now, admitted.source())?;
+        if carriage.rtx.is_some() {
+            self.repairs.note_sent(now, from, admitted, &numbers);
+        }
+        self.counts.packets = self.counts.packets.wrapping_add(1);
+        self.counts.octets = self.counts.octets.wrapping_add(admitted.payload_len as u32);
+        self.report_owed = true;
+        Some(Outgoing {
+            slot: own,
+            encoding: from,
+            source_seq: admitted.ext_seq,
+            index: numbers.ext_seq,
+            timestamp: numbers.timestamp,
+            picture: numbers.picture,
+            payload_type: carriage.out,
+            // RFC 7587 §4.2: the marker shows the first packet after a silence, and another
+            // speaker's first packet is one.
+            talk_spurt: first && carriage.codec == Codec::Opus,
+            repair_of: None,
+        })
+    }
+
+    /// Notes that a packet of the source exists but is not forwarded, so that its number does not
+    /// look lost.
+    pub(crate) fn skip(&mut self, now: Time, from: EncodingKey, packet: SourcePacket<'_>) {
+        if self.current == Some(from) {
+            self.rewriter.skip(now, packet);
+        }
+    }
+
+    /// Leaves the source, and any that was to come. Returns both, current first.
+    pub(crate) fn stop(&mut self) -> (Option<EncodingKey>, Option<EncodingKey>) {
+        self.rewriter.stop();
+        self.carriage = None;
+        (self.current.take(), self.target.take())
+    }
+
+    /// Leaves an encoding that is no more.
+    pub(crate) fn lose(&mut self, encoding: EncodingKey) {
+        if self.current == Some(encoding) {
+            self.rewriter.stop();
+            self.carriage = None;
+            self.current = None;
+        }
+        if self.target == Some(encoding) {
+            self.target = None;
+        }
+    }
+
+    /// Takes the outcome of a later offer: which format carries the source is found out anew,
+    /// at the next point where a receiver can begin, if the old one is not agreed any more.
+    pub(crate) fn configure(&mut self, config: SlotConfig) {
+        self.config = config;
+        self.carriage = self.carriage.filter(|carriage| {
+            self.config
+                .payloads
+                .iter()
+                .any(|p| p.payload_type == carriage.out && p.codec == carriage.codec)
+        });
+    }
+
+    /// The repetition of a packet that the peer misses, if it is known and granted. `payload_len`
+    /// finds the length of what the encoding still has of it.
+    pub(crate) fn repeat(
+        &mut self,
+        now: Time,
+        own: SlotKey,
+        sequence_number: u16,
+        rtt: Option<Duration>,
+        payload_len: impl FnOnce(EncodingKey, u64) -> Option<usize>,
+    ) -> Option<Outgoing> {
+        let payload_type = self.carriage?.rtx?;
+        self.config.rtx_ssrc?;
+        let repairs = &mut self.repairs;
+        let packet = repairs.log.get_mut(sequence_number)?;
+        let (encoding, source_seq) = (EncodingKey::from_raw(packet.encoding), packet.source_seq);
+        let len = payload_len(encoding, source_seq)?;
+        repairs.gate.grant(now, rtt, packet, len).ok()?;
+        let index = repairs.next_index;
+        repairs.next_index += 1;
+        Some(Outgoing {
+            slot: own,
+            encoding,
+            source_seq,
+            index,
+            timestamp: packet.timestamp,
+            picture: packet.picture,
+            payload_type,
+            talk_spurt: false,
+            repair_of: Some(sequence_number),
+        })
+    }
+
+    /// The sender report of the slot's stream, mapped from the source's own clock.
+    pub(crate) fn sender_info(&self, ntp: NtpTime, source_timestamp: u32) -> Option<SenderInfo> {
+        Some(SenderInfo {
+            ssrc: self.config.ssrc,
+            ntp,
+            rtp_timestamp: source_timestamp.wrapping_add(self.rewriter.timestamp_offset()?),
+            packets: self.counts.packets,
+            octets: self.counts.octets,
+        })
+    }
+}
+
+/// What it takes to send a packet again.
+#[derive(Debug)]
+struct Repairs {
+    log: SentLog,
+    gate: RetransmitGate,
+    /// 48-bit index of the next packet on the RTX stream.
+    next_index: u64,
+}
+
+impl Repairs {
+    fn note_sent(
+        &mut self,
+        now: Time,
+        from: EncodingKey,
+        admitted: &Admitted<'_>,
+        numbers: &Rewritten,
+    ) {
+        self.gate.on_sent(admitted.payload_len);
+        let packet = SentPacket::new(
+            now,
+            from.raw(),
+            admitted.ext_seq,
+            numbers.timestamp,
+            numbers.picture,
+        );
+        self.log.insert(now, numbers.ext_seq, packet);
+    }
+}
