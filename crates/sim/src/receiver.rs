@@ -1,0 +1,318 @@
+//! A peer's receiving half: what a browser's transport and jitter buffer do with a slot's stream.
+//!
+//! It asks again for what is missing, reports, asks for keyframes when repair has failed, and
+//! keeps a log of everything that came. What the log means is found out afterwards:
+//! [`SlotLog`].
+
+mod log;
+mod repair;
+
+use core::time::Duration;
+
+use crosspoint_media::config::SlotConfig;
+use crosspoint_wire::codec::MediaKind;
+use crosspoint_wire::ext::ExtensionIds;
+use crosspoint_wire::ids::{Mid, Ssrc};
+use crosspoint_wire::num::SeqUnwrapper;
+use crosspoint_wire::rtcp::{Compound, ReportBlock, RtcpPacket, RtcpWriter, SenderInfo};
+use crosspoint_wire::rtp::RtpView;
+use crosspoint_wire::time::Time;
+
+pub use self::log::{Arrived, Shown, SlotLog, longest_freeze};
+use self::repair::Repair;
+use crate::media::read_payload;
+use crate::peer::{Datagram, Outbox};
+
+/// SSRC that a receiver reports under.
+const OWN_SSRC: Ssrc = 1;
+/// Distance between receiver reports.
+const REPORT_INTERVAL: Duration = Duration::from_millis(1000);
+/// Distance between transport-wide feedback messages.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
+/// Distance between keyframe requests while nothing can be decoded.
+const PLI_INTERVAL: Duration = Duration::from_millis(500);
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Receiver {
+    slots: Vec<ReceiverSlot>,
+    extensions: ExtensionIds,
+    next_report: Time,
+    next_feedback: Time,
+    feedback_count: u8,
+    transport: SeqUnwrapper,
+    /// Arrivals not yet reported, by transport-wide number.
+    arrivals: Vec<(u64, Time)>,
+    /// Packets on SSRCs that were never agreed.
+    pub strangers: u64,
+    /// RTP packets in all, repairs included.
+    pub packets: u64,
+    /// Answers no NACK of its own when false: asks for nothing.
+    pub repairs: bool,
+}
+
+/// One slot as the receiver sees it.
+#[derive(Debug)]
+pub struct ReceiverSlot {
+    /// As negotiated.
+    pub config: SlotConfig,
+    /// All that came.
+    pub log: SlotLog,
+    /// Sender reports and when they came.
+    pub sender_reports: Vec<(SenderInfo, Time)>,
+    /// Packets that came on the repair stream.
+    pub repaired: u64,
+    /// PLIs sent.
+    pub plis: u64,
+    numbers: SeqUnwrapper,
+    repair: Repair,
+    received: u64,
+    /// Expected and received at the previous report.
+    reported: (u64, u64),
+    next_pli: Option<Time>,
+}
+
+impl Receiver {
+    /// For slots as negotiated.
+    #[must_use]
+    pub fn new(slots: Vec<SlotConfig>, extensions: ExtensionIds, now: Time) -> Self {
+        Self {
+            slots: slots.into_iter().map(ReceiverSlot::new).collect(),
+            extensions,
+            next_report: now + REPORT_INTERVAL,
+            next_feedback: now + FEEDBACK_INTERVAL,
+            feedback_count: 0,
+            transport: SeqUnwrapper::new(),
+            arrivals: Vec::new(),
+            strangers: 0,
+            packets: 0,
+            repairs: true,
+        }
+    }
+
+    /// All slots.
+    pub fn slots(&self) -> impl Iterator<Item = &ReceiverSlot> {
+        self.slots.iter()
+    }
+
+    /// The slot on an m-line.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn slot(&self, mid: &str) -> &ReceiverSlot {
+        let mid = Mid::new(mid.as_bytes());
+        let found = self.slots.iter().find(|s| Some(s.config.mid) == mid);
+        found.expect("a slot of the test's own")
+    }
+
+    /// When [`poll`](Self::poll) next has something to do.
+    #[must_use]
+    pub fn next_timeout(&self) -> Time {
+        let slots = self.slots.iter().map(|s| s.next_timeout(self.repairs));
+        let own = self.next_report.min(self.next_feedback);
+        slots.chain([own]).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Takes a media packet.
+    pub fn on_rtp(&mut self, now: Time, packet: &[u8]) {
+        let packet = RtpView::parse(packet).expect("the server sends well-formed RTP");
+        self.packets += 1;
+        let extensions = packet.extensions(&self.extensions);
+        if let Some(number) = extensions.transport_cc {
+            self.arrivals
+                .push((self.transport.extend(u32::from(number)), now));
+        }
+        let ssrc = packet.ssrc();
+        let slot = self
+            .slots
+            .iter_mut()
+            .find(|s| s.config.ssrc == ssrc || s.config.rtx_ssrc == Some(ssrc));
+        match slot {
+            Some(slot) => {
+                if let Some(mid) = extensions.mid {
+                    assert_eq!(mid, slot.config.mid.as_bytes(), "MID of another m-line");
+                }
+                slot.on_rtp(now, &packet);
+            }
+            None => self.strangers += 1,
+        }
+    }
+
+    /// Takes the server's reports.
+    pub fn on_rtcp(&mut self, now: Time, packet: &[u8]) {
+        for member in Compound::new(packet) {
+            let member = member.expect("the server sends well-formed RTCP");
+            let RtcpPacket::SenderReport { info, .. } = member else {
+                continue;
+            };
+            let slot = self.slots.iter_mut().find(|s| s.config.ssrc == info.ssrc);
+            if let Some(slot) = slot {
+                slot.sender_reports.push((info, now));
+            }
+        }
+    }
+
+    /// Sends what is due.
+    pub fn poll(&mut self, now: Time, out: &mut Outbox) {
+        for slot in &mut self.slots {
+            slot.poll(now, self.repairs, out);
+        }
+        if self.next_report <= now {
+            self.next_report = now + REPORT_INTERVAL;
+            let blocks: Vec<_> = self
+                .slots
+                .iter_mut()
+                .filter_map(|s| s.report(now))
+                .collect();
+            for blocks in blocks.chunks(31) {
+                send(out, |w| w.receiver_report(OWN_SSRC, blocks).expect("fits"));
+            }
+        }
+        if self.next_feedback <= now {
+            self.next_feedback = now + FEEDBACK_INTERVAL;
+            self.send_feedback(out);
+        }
+    }
+
+    fn send_feedback(&mut self, out: &mut Outbox) {
+        let mut arrivals = core::mem::take(&mut self.arrivals);
+        arrivals.sort_unstable();
+        arrivals.dedup_by_key(|a| a.0);
+        let Some(&(first, _)) = arrivals.first() else {
+            return;
+        };
+        let last = arrivals.last().map_or(first, |a| a.0);
+        let span = (first..=last).map(|n| {
+            let found = arrivals.binary_search_by_key(&n, |a| a.0);
+            found.ok().map(|index| arrivals[index].1)
+        });
+        let count = self.feedback_count;
+        self.feedback_count = count.wrapping_add(1);
+        send(out, |w| {
+            let media = self.slots.first().map_or(0, |s| s.config.ssrc);
+            w.transport_cc(OWN_SSRC, media, count, first as u16, span)
+                .expect("fits");
+        });
+    }
+}
+
+impl ReceiverSlot {
+    fn new(config: SlotConfig) -> Self {
+        Self {
+            config,
+            log: SlotLog::default(),
+            sender_reports: Vec::new(),
+            repaired: 0,
+            plis: 0,
+            numbers: SeqUnwrapper::new(),
+            repair: Repair::default(),
+            received: 0,
+            reported: (0, 0),
+            next_pli: None,
+        }
+    }
+
+    fn is_video(&self) -> bool {
+        self.config.kind == MediaKind::Video
+    }
+
+    fn next_timeout(&self, repairs: bool) -> Time {
+        let repair = if repairs {
+            self.repair.next_timeout()
+        } else {
+            Time::NEVER
+        };
+        self.next_pli.unwrap_or(Time::NEVER).min(repair)
+    }
+
+    fn on_rtp(&mut self, now: Time, packet: &RtpView<'_>) {
+        let format = &self.config.payloads[0];
+        let (seq, payload, by_repair) = if packet.ssrc() == self.config.ssrc {
+            assert_eq!(packet.payload_type(), format.payload_type, "payload type");
+            (packet.sequence_number(), packet.payload(), false)
+        } else {
+            assert_eq!(
+                Some(packet.payload_type()),
+                format.rtx,
+                "payload type of repairs"
+            );
+            let (seq, payload) = packet.payload().split_first_chunk().expect("an OSN");
+            self.repaired += 1;
+            (u16::from_be_bytes(*seq), payload, true)
+        };
+        if !by_repair {
+            self.received += 1;
+        }
+        let found = read_payload(payload, self.is_video()).expect("a payload without damage");
+        let ext_seq = self.numbers.extend(u32::from(seq));
+        if self.is_video() {
+            self.repair.on_packet(now, ext_seq);
+            if self.log.is_empty() && !found.stamp.is_keyframe() {
+                self.next_pli.get_or_insert(now);
+            }
+            if found.stamp.is_keyframe() {
+                self.next_pli = None;
+            }
+        }
+        self.log.push(Arrived {
+            ext_seq,
+            timestamp: packet.timestamp(),
+            marker: packet.marker(),
+            stamp: found.stamp,
+            numbers: found.numbers,
+            at: now,
+            by_repair,
+        });
+    }
+
+    fn poll(&mut self, now: Time, repairs: bool, out: &mut Outbox) {
+        let ssrc = self.config.ssrc;
+        if repairs {
+            let ask = self.repair.poll(now);
+            if ask.gave_up {
+                self.next_pli.get_or_insert(now);
+            }
+            if !ask.lost.is_empty() {
+                send(out, |w| {
+                    w.nack(OWN_SSRC, ssrc, ask.lost.iter().copied())
+                        .expect("fits");
+                });
+            }
+        }
+        if self.next_pli.is_some_and(|at| at <= now) {
+            self.next_pli = Some(now + PLI_INTERVAL);
+            self.plis += 1;
+            send(out, |w| w.pli(OWN_SSRC, ssrc).expect("fits"));
+        }
+    }
+
+    fn report(&mut self, now: Time) -> Option<ReportBlock> {
+        let (first, highest) = self.log.span()?;
+        let expected = highest - first + 1;
+        let (expected_before, received_before) = self.reported;
+        self.reported = (expected, self.received);
+        let lost = (expected - expected_before).saturating_sub(self.received - received_before);
+        let (last_sender_report, delay_since_last) =
+            self.sender_reports.last().map_or((0, 0), |(info, at)| {
+                let delay = now.since(*at).as_micros() * 65_536 / 1_000_000;
+                (info.ntp.middle(), delay as u32)
+            });
+        Some(ReportBlock {
+            ssrc: self.config.ssrc,
+            fraction_lost: (lost * 256 / (expected - expected_before).max(1)).min(255) as u8,
+            cumulative_lost: expected as i32 - self.received as i32,
+            highest_sequence: highest as u32,
+            jitter: 0,
+            last_sender_report,
+            delay_since_last,
+        })
+    }
+}
+
+fn send(out: &mut Outbox, write: impl FnOnce(&mut RtcpWriter<'_>)) {
+    let mut buffer = [0; 1400];
+    let mut writer = RtcpWriter::new(&mut buffer);
+    write(&mut writer);
+    out.push(Datagram::Rtcp(writer.as_bytes().to_vec()));
+}
