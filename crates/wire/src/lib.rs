@@ -1,7 +1,7 @@
 //! Bytes to types, and the units they are counted in.
 //!
 //! This crate knows the formats that travel between Crosspoint and its peers: RTP headers and
-//! header extensions, payload descriptors of VP8, VP9, H264, AV1 and Opus, RTCP, STUN and SDP.
+//! header extensions, payload descriptors of VP8, VP9, H264 and AV1, RTCP, STUN and SDP.
 //! It holds no state, reads no clock, does no IO and, on the packet path, allocates nothing:
 //! views borrow the datagram and rewriting happens in place.
 //!

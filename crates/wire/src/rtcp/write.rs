@@ -167,7 +167,8 @@ impl<'b> RtcpWriter<'b> {
     }
 
     /// Generic NACK (RFC 4585 §6.2.1) for as many of `lost` as fit, and returns how many those
-    /// are. Ascending order packs best. Writes nothing when there is nothing to ask for.
+    /// are. Ascending order packs best; any other may come out in another order. Writes nothing
+    /// when there is nothing to ask for.
     ///
     /// # Errors
     /// When not even the first fits.
