@@ -26,6 +26,7 @@ export {
   canShareScreen,
   listDevices,
   openCamera,
+  openCameraAndMicrophone,
   openMicrophone,
   openScreen,
   watchDevices,

@@ -66,14 +66,9 @@ export function canShareScreen() {
  * @param {CameraOptions} [options]
  * @returns {Promise<MediaStreamTrack>}
  */
-export async function openCamera({ deviceId, width = 640, height = 480, frameRate = 30, facing } = {}) {
-  const wish = {
-    width: { ideal: width },
-    height: { ideal: height },
-    frameRate: { ideal: frameRate },
-    ...(facing ? { facingMode: facing } : {}),
-  };
-  const stream = await openDevice("camera", deviceId, (id) => ({ video: { ...wish, ...id } }));
+export async function openCamera(options = {}) {
+  const wish = cameraWish(options);
+  const stream = await openDevice("camera", options.deviceId, (id) => ({ video: { ...wish, ...id } }));
   return stream.getVideoTracks()[0];
 }
 
@@ -81,14 +76,41 @@ export async function openCamera({ deviceId, width = 640, height = 480, frameRat
  * @param {MicrophoneOptions} [options]
  * @returns {Promise<MediaStreamTrack>}
  */
-export async function openMicrophone({ deviceId, processing = true } = {}) {
-  const wish = {
-    echoCancellation: processing,
-    noiseSuppression: processing,
-    autoGainControl: processing,
-  };
-  const stream = await openDevice("microphone", deviceId, (id) => ({ audio: { ...wish, ...id } }));
+export async function openMicrophone(options = {}) {
+  const wish = microphoneWish(options);
+  const stream = await openDevice("microphone", options.deviceId, (id) => ({ audio: { ...wish, ...id } }));
   return stream.getAudioTracks()[0];
+}
+
+/**
+ * Opens both with one question to the user. What cannot be opened is missing and its error said:
+ * a camera in use does not silence the microphone.
+ *
+ * @param {CameraOptions} camera
+ * @param {MicrophoneOptions} microphone
+ */
+export async function openCameraAndMicrophone(camera, microphone) {
+  try {
+    const stream = await media().getUserMedia({
+      video: { ...cameraWish(camera), ...exactly(camera.deviceId) },
+      audio: { ...microphoneWish(microphone), ...exactly(microphone.deviceId) },
+    });
+    const [video] = stream.getVideoTracks();
+    const [audio] = stream.getAudioTracks();
+    return { camera: video, microphone: audio, cameraError: null, microphoneError: null };
+  } catch {
+    // The browser does not say which of the two it was.
+    const [video, audio] = await Promise.all([
+      attempt(openCamera(camera)),
+      attempt(openMicrophone(microphone)),
+    ]);
+    return {
+      camera: video.track,
+      microphone: audio.track,
+      cameraError: video.error,
+      microphoneError: audio.error,
+    };
+  }
 }
 
 /**
@@ -126,11 +148,53 @@ async function openDevice(device, deviceId, constraints) {
   };
   if (!deviceId) return open({});
   try {
-    return await open({ deviceId: { exact: deviceId } });
+    return await open(exactly(deviceId));
   } catch (error) {
     // The remembered one was unplugged: any other is better than none.
     if (isCrosspointError(error, "device_missing")) return open({});
     throw error;
+  }
+}
+
+/**
+ * @param {CameraOptions} options
+ * @returns {MediaTrackConstraints}
+ */
+function cameraWish({ width = 640, height = 480, frameRate = 30, facing }) {
+  return {
+    width: { ideal: width },
+    height: { ideal: height },
+    frameRate: { ideal: frameRate },
+    ...(facing ? { facingMode: facing } : {}),
+  };
+}
+
+/**
+ * @param {MicrophoneOptions} options
+ * @returns {MediaTrackConstraints}
+ */
+function microphoneWish({ processing = true }) {
+  return {
+    echoCancellation: processing,
+    noiseSuppression: processing,
+    autoGainControl: processing,
+  };
+}
+
+/**
+ * @param {string | undefined} deviceId
+ * @returns {MediaTrackConstraints}
+ */
+function exactly(deviceId) {
+  return deviceId ? { deviceId: { exact: deviceId } } : {};
+}
+
+/** @param {Promise<MediaStreamTrack>} opening */
+async function attempt(opening) {
+  try {
+    return { track: await opening, error: null };
+  } catch (error) {
+    return { track: null, error: /** @type {CrosspointError} */ (error) };
   }
 }
 

@@ -12,12 +12,12 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// Files below `/sdk/`.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/sdk"]
+#[folder = "sdk/"]
 struct Sdk;
 
 /// Pages and what they load, below `/pages/`.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/pages"]
+#[folder = "pages/"]
 struct Pages;
 
 /// A file as it goes to a browser.

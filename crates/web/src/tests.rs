@@ -82,7 +82,13 @@ fn every_url_of_the_styles_leads_to_a_file() {
 #[test]
 fn pages_have_no_inline_script_or_style() {
     for (page, html) in texts(".html") {
-        let handlers = ["onclick=", "onload=", "onerror=", "onsubmit=", "javascript:"];
+        let handlers = [
+            "onclick=",
+            "onload=",
+            "onerror=",
+            "onsubmit=",
+            "javascript:",
+        ];
         for forbidden in handlers.iter().chain(&["<style", " style=\""]) {
             assert!(!html.contains(forbidden), "{page} contains {forbidden}");
         }
@@ -129,12 +135,22 @@ fn media_types_are_those_that_browsers_demand() {
 fn entity_tags_are_quoted_and_differ_between_files() {
     let tags: BTreeSet<_> = paths().map(|path| asset(&path).unwrap().etag).collect();
     assert_eq!(tags.len(), paths().count());
-    assert!(tags.iter().all(|tag| tag.len() == 18 && tag.starts_with('"') && tag.ends_with('"')));
+    assert!(
+        tags.iter()
+            .all(|tag| tag.len() == 18 && tag.starts_with('"') && tag.ends_with('"'))
+    );
 }
 
 #[test]
 fn paths_outside_of_the_tree_are_not_found() {
-    for path in ["/../Cargo.toml", "/sdk/../src/lib.rs", "/pages/../sdk/room.js", "/sdk/", "/x", "//"] {
+    for path in [
+        "/../Cargo.toml",
+        "/sdk/../src/lib.rs",
+        "/pages/../sdk/room.js",
+        "/sdk/",
+        "/x",
+        "//",
+    ] {
         assert!(asset(path).is_none(), "{path}");
     }
 }
