@@ -4,3 +4,4 @@ mod people;
 
 mod forwarding;
 mod keyframes;
+mod loss;
