@@ -25,6 +25,7 @@ impl<'b> HeaderWriter<'b> {
     ///
     /// # Errors
     /// When the buffer has less than [`FIXED_HEADER_LEN`] bytes.
+    #[inline]
     pub fn new(buffer: &'b mut [u8], header: &RtpHeader) -> Result<Self, BufferFull> {
         let fixed = buffer
             .first_chunk_mut::<FIXED_HEADER_LEN>()
@@ -49,6 +50,7 @@ impl<'b> HeaderWriter<'b> {
     /// # Errors
     /// When the buffer has no room for it, or the data is longer than 255 bytes. The header is
     /// then as it was and can still be finished.
+    #[inline]
     pub fn extension(&mut self, id: u8, data: &[u8]) -> Result<(), BufferFull> {
         if id == 0 {
             return Ok(());
@@ -89,6 +91,7 @@ impl<'b> HeaderWriter<'b> {
 
     /// Completes the header and returns its length in bytes: where the payload begins.
     #[must_use]
+    #[inline]
     pub fn finish(self) -> usize {
         if self.elements == 0 {
             return FIXED_HEADER_LEN;
