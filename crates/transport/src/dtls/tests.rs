@@ -1,6 +1,6 @@
 //! Handshakes with two independent clients over a network in virtual time that loses and forges.
 
-mod clients;
+pub(crate) mod clients;
 
 use self::clients::{Client, DimplClient, RtcClient};
 use super::*;

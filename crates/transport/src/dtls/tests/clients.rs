@@ -18,7 +18,7 @@ use crate::api::DtlsVersions;
 use crate::srtp::{Keys, Profile};
 
 /// A DTLS client without sockets and clock.
-pub(super) trait Client {
+pub(crate) trait Client {
     fn certificate(&self) -> Vec<u8>;
     fn poll_transmit(&mut self) -> Option<Vec<u8>>;
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]);
@@ -33,7 +33,7 @@ pub(super) trait Client {
 }
 
 /// The library that the server is built on, as client.
-pub(super) struct DimplClient {
+pub(crate) struct DimplClient {
     stack: Dtls,
     certificate: Vec<u8>,
     buffer: Box<PollBuffer>,
@@ -46,7 +46,7 @@ pub(super) struct DimplClient {
 }
 
 impl DimplClient {
-    pub(super) fn new(now: Instant, versions: DtlsVersions, mtu: usize) -> Self {
+    pub(crate) fn new(now: Instant, versions: DtlsVersions, mtu: usize) -> Self {
         let certificate = generate_self_signed_certificate().unwrap();
         let config = Config::builder()
             .mtu(mtu)
@@ -151,7 +151,7 @@ impl Client for DimplClient {
 }
 
 /// The DTLS of webrtc-rs, of another author: version 1.2 only.
-pub(super) struct RtcClient {
+pub(crate) struct RtcClient {
     endpoint: Endpoint,
     certificate: Vec<u8>,
     connected: bool,
@@ -160,7 +160,7 @@ pub(super) struct RtcClient {
 }
 
 impl RtcClient {
-    pub(super) fn new(now: Instant, profiles: &[Profile], with_certificate: bool) -> Self {
+    pub(crate) fn new(now: Instant, profiles: &[Profile], with_certificate: bool) -> Self {
         let provider = default_provider().unwrap();
         let certificate =
             Certificate::generate_self_signed(vec!["client".to_owned()], provider.crypto())
