@@ -116,8 +116,8 @@ struct Scratch {
     seats: Vec<Seat>,
     assigner: Assigner,
     feeds: Vec<Option<TrackKey>>,
-    /// Slots that left an encoding while another one's packet went round.
-    left: Vec<(SlotKey, EncodingKey)>,
+    /// Slots that switched to the encoding whose packet goes round, and what fed them before.
+    switched: Vec<(SlotKey, Option<EncodingKey>)>,
     sources: Vec<Source>,
     sender_infos: Vec<SenderInfo>,
     missing: Vec<u16>,

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::config::SessionKey;
 use crate::egress::{Lane, Outgoing};
 use crate::encoding::EncodingKey;
-use crate::slot::{Admitted, Forward};
+use crate::slot::{Admitted, Forward, SlotKey};
 
 impl Engine {
     /// Offers an admitted packet to every slot that its encoding feeds or is to feed.
@@ -35,9 +35,7 @@ impl Engine {
                 Forward::Send(outgoing) => outgoing,
                 Forward::Switch(outgoing, left) => {
                     self.counters.switches += 1;
-                    if let Some(left) = left {
-                        self.scratch.left.push((key, left));
-                    }
+                    self.scratch.switched.push((key, left));
                     outgoing
                 }
             };
@@ -52,16 +50,50 @@ impl Engine {
                 self.to_flush.push(session);
             }
         }
-        if !self.scratch.left.is_empty() {
-            self.leave_encodings();
+        if !self.scratch.switched.is_empty() {
+            self.follow_switches(now, from, lane, admitted.ext_seq);
         }
     }
 
-    /// Takes slots off the lists of encodings that do not feed them any more.
+    /// Completes the switches that a packet of `from`, numbered `first`, brought about.
     #[cold]
-    fn leave_encodings(&mut self) {
-        while let Some((slot, encoding)) = self.scratch.left.pop() {
-            self.leave_encoding(slot, encoding);
+    fn follow_switches(&mut self, now: Time, from: EncodingKey, lane: Lane, first: u64) {
+        while let Some((key, left)) = self.scratch.switched.pop() {
+            if let Some(left) = left {
+                self.leave_encoding(key, left);
+            }
+            self.catch_up(now, key, from, lane, first);
+        }
+    }
+
+    /// Forwards what came before the packet at which a slot switched but belongs behind it: the
+    /// first packet of a keyframe is sometimes not the first to arrive.
+    fn catch_up(&mut self, now: Time, key: SlotKey, from: EncodingKey, lane: Lane, first: u64) {
+        let newest = self.encodings.get(from).and_then(|e| e.cache.newest());
+        for ext_seq in first + 1..=newest.unwrap_or(first) {
+            let Some(encoding) = self.encodings.get(from) else {
+                return;
+            };
+            let Some((packet, payload)) = encoding.cache.get(now, ext_seq) else {
+                continue;
+            };
+            let track = self.tracks.get(encoding.track);
+            let Some(format) = track.and_then(|t| t.payload(packet.payload_type)) else {
+                continue;
+            };
+            let admitted = Admitted {
+                ext_seq,
+                packet,
+                payload_len: payload.len(),
+                format,
+            };
+            let Some(slot) = self.slots.get_mut(key) else {
+                return;
+            };
+            let session = slot.session;
+            if let Forward::Send(outgoing) = slot.forward(now, key, from, &admitted) {
+                self.enqueue(session, lane, outgoing);
+            }
         }
     }
 

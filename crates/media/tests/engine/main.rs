@@ -2,4 +2,19 @@
 
 mod world;
 
+mod codecs;
 mod first_call;
+mod keyframe_requests;
+mod leaving;
+mod moving;
+mod muting;
+mod opaque_payload;
+mod relays;
+mod reoffers;
+mod reports;
+mod retransmission;
+mod simulcast;
+mod speakers;
+mod steady_state;
+mod switching;
+mod unknown_streams;

@@ -1,0 +1,93 @@
+//! Payloads encrypted end to end pass: what forwarding must know stands in the dependency
+//! descriptor.
+
+use crosspoint_media::config::TrackSource;
+use crosspoint_wire::codec::Codec;
+use crosspoint_wire::ext::ExtensionKind;
+
+use crate::world::{Source, World, receive, session, slots};
+
+/// A dependency descriptor with a template structure (L1T1): start and end of frame, template 0,
+/// frame number, then: structure follows; one spatial and one temporal layer, one decode target.
+fn keyframe_descriptor(frame: u16) -> Vec<u8> {
+    let [high, low] = frame.to_be_bytes();
+    // extended flags: template_dependency_structure_present_flag only.
+    // template_id_offset(6)=0, dt_cnt_minus_one(5)=0, next_layer_idc(2)=3 (one template),
+    // dti(2)=2 (switch), fdiff_follows(1)=0, chain_cnt ns(2)=0, resolutions_present(1)=0.
+    let bits = "10000 000000 00000 11 10 0 0 0";
+    let mut bytes = vec![0xc0, high, low];
+    bytes.extend(pack(bits));
+    bytes
+}
+
+fn pack(bits: &str) -> Vec<u8> {
+    let bits: Vec<u8> = bits
+        .bytes()
+        .filter(|b| *b != b' ')
+        .map(|b| b - b'0')
+        .collect();
+    bits.chunks(8)
+        .map(|chunk| {
+            chunk
+                .iter()
+                .enumerate()
+                .fold(0, |byte, (i, bit)| byte | bit << (7 - i))
+        })
+        .collect()
+}
+
+fn delta_descriptor(frame: u16) -> Vec<u8> {
+    let [high, low] = frame.to_be_bytes();
+    vec![0xc0, high, low]
+}
+
+/// Pseudo-random bytes: no codec makes sense of them.
+fn ciphertext(seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let byte = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    (0..300).map(byte).collect()
+}
+
+#[test]
+fn ciphertext_is_forwarded_from_the_descriptors_keyframe_on_and_untouched() {
+    for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
+        let mut world = World::new();
+        let alice = world.join(
+            1,
+            session(vec![receive(1, TrackSource::Camera, 100)], vec![]),
+        );
+        let mut camera = Source::new(alice, codec, 100);
+        let mut send = |world: &mut World, keyframe: bool, frame: u16| {
+            let payload = ciphertext(u32::from(frame));
+            let descriptor = if keyframe {
+                keyframe_descriptor(frame)
+            } else {
+                delta_descriptor(frame)
+            };
+            let extensions = [(ExtensionKind::DependencyDescriptor, &descriptor[..])];
+            let packet = camera.packet_with(true, &extensions, &payload);
+            camera.timestamp = camera.timestamp.wrapping_add(3600);
+            world.rtp(alice, &packet);
+            (payload, descriptor)
+        };
+        send(&mut world, true, 1);
+        let bob = world.join(2, session(vec![], slots(5000, 0, 1)));
+        send(&mut world, false, 2);
+        assert!(world.take_streams(bob).is_empty(), "{codec:?}");
+        let expected = [send(&mut world, true, 3), send(&mut world, false, 4)];
+        let sent = &world.take_streams(bob)[&5000];
+        assert_eq!(sent.len(), 2, "{codec:?}");
+        for (sent, (payload, descriptor)) in sent.iter().zip(expected) {
+            assert_eq!(sent.payload(), payload);
+            assert_eq!(
+                sent.extensions().dependency_descriptor,
+                Some(&descriptor[..])
+            );
+        }
+    }
+}
