@@ -39,6 +39,8 @@ pub type Outbox = Vec<Datagram>;
 pub struct PeerConfig {
     /// What it sends.
     pub tracks: Vec<TrackSpec>,
+    /// Its video is a shared screen.
+    pub shares_screen: bool,
     /// How many of each it can receive.
     pub audio_slots: usize,
     /// See `audio_slots`.
@@ -167,6 +169,7 @@ impl Peer {
                 kind,
                 source: match kind {
                     MediaKind::Audio => TrackSource::Microphone,
+                    MediaKind::Video if self.config.shares_screen => TrackSource::ScreenShare,
                     MediaKind::Video => TrackSource::Camera,
                 },
                 payloads: vec![payload(kind)],

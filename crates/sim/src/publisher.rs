@@ -378,12 +378,12 @@ impl Source {
 }
 
 impl TrackSpec {
-    /// The RID of an encoding, if the track has several and names them so. The server takes the
-    /// order of RIDs for the order of quality.
+    /// The RID of an encoding, if the track has several and names them so: quarter, half, full.
     #[must_use]
     pub fn rid(&self, index: usize) -> Option<Rid> {
         let several = self.names == Names::Extensions && self.source.encodings() > 1;
-        several.then(|| Rid::new(&[b'l' + index as u8]))?
+        let name = ["q", "h", "f"].get(index).filter(|_| several)?;
+        Rid::new(name.as_bytes())
     }
 }
 

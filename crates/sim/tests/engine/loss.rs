@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 
+use crosspoint_sim::media::Stamp;
 use crosspoint_sim::publisher::Names;
 use crosspoint_sim::receiver::longest_freeze;
 use crosspoint_sim::{LinkConfig, Loss, PeerConfig, World};
+use crosspoint_wire::time::Time;
 
 use crate::people::{CAMERA, mid, ms, publisher, seconds, viewer};
 
@@ -37,13 +39,11 @@ impl Call {
         let log = &self.world.peer(self.bob).receiver.slot("v0").log;
         let arrivals = log.arrivals_of(stream);
         let first = arrivals.keys().min().copied().unwrap();
-        let settled = self.world.now().since(crosspoint_wire::time::Time::ZERO) - seconds(1);
+        let settled = self.world.now().since(Time::ZERO) - seconds(1);
         let sent = publisher.log.iter().filter(|(stamp, at)| {
-            stamp.stream == stream
-                && stamp.packet >= first
-                && at.since(crosspoint_wire::time::Time::ZERO) < settled
+            stamp.stream == stream && stamp.packet >= first && at.since(Time::ZERO) < settled
         });
-        let missed = |stamp: &crosspoint_sim::media::Stamp| {
+        let missed = |stamp: &Stamp| {
             arrivals
                 .get(&stamp.packet)
                 .is_none_or(|&at| at > stamp.captured + playout)
@@ -81,7 +81,6 @@ fn ten_percent_loss_on_each_leg_leaves_less_than_a_thousandth() {
             .assert_continuous();
     }
     assert!(lost * 1000 < all, "{lost} of {all} missing");
-    println!("{lost} of {all} missing");
 }
 
 #[test]

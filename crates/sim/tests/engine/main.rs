@@ -2,6 +2,10 @@
 
 mod people;
 
+mod floods;
 mod forwarding;
 mod keyframes;
+mod lip_sync;
+mod long_runs;
 mod loss;
+mod switching;
