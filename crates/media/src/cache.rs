@@ -124,6 +124,7 @@ impl PacketCache {
     }
 
     /// Memory taken, in bytes.
+    #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes.len() + self.entries.len() * size_of::<Entry>()
     }

@@ -56,11 +56,6 @@ impl KeyframeRequests {
         self.forget();
     }
 
-    /// Whether a keyframe is wanted.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.wanted
-    }
-
     /// The request to send now, if one is due. PLI where the format has it, else FIR; a format
     /// with neither cannot be asked, its publisher sends keyframes when it pleases.
     pub(crate) fn poll(&mut self, now: Time, pli: bool, fir: bool) -> Option<KeyframeRequest> {

@@ -176,11 +176,12 @@ impl Rewriter {
             source.follow_clock(now, packet.timestamp);
         }
         source.seq.skip(packet.ext_seq);
-        if let (Some(pictures), Some(id)) = (source.pictures.as_mut(), packet.facts.picture.id) {
-            if !packet.facts.picture.named_by_distance {
-                let id = pictures.unwrap(id.value);
-                pictures.ids.skip(id);
-            }
+        let fields = packet.facts.picture;
+        if let (Some(pictures), Some(id)) = (source.pictures.as_mut(), fields.id)
+            && !fields.named_by_distance
+        {
+            let id = pictures.unwrap(id.value);
+            pictures.ids.skip(id);
         }
     }
 

@@ -125,6 +125,7 @@ impl SentLog {
     }
 
     /// Memory taken, in bytes.
+    #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> usize {
         self.entries.len() * size_of::<SentPacket>()
     }
