@@ -5,7 +5,9 @@
 //! the header extensions that travel on to the subscribers. Every slot, relay and tap works from
 //! these two; nobody behind the cache looks into a payload again.
 
-use crosspoint_wire::codec::Codec;
+use crosspoint_wire::ParseError;
+use crosspoint_wire::codec::{Codec, MediaKind};
+use crosspoint_wire::dd::{DECODE_TARGETS_MAX, Dependencies, Indication};
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::payload::av1::Av1;
 use crosspoint_wire::payload::h264::H264;
@@ -83,21 +85,35 @@ impl PictureFields {
     }
 }
 
+/// A frame that is further behind the newest is not late: its encoder counts anew. Frames are
+/// repaired for a second, and nobody sends more than this many in one.
+const LATE_FRAMES_MAX: u16 = 240;
+
 /// Reads the facts of one encoding's packets, in the order in which they arrive.
 #[derive(Debug, Default)]
 pub(crate) struct FactsReader {
     /// The H264 encoder sends parameter sets in band.
     parameter_sets: bool,
+    /// Made with the first dependency descriptor: most streams have none.
+    dependencies: Option<Box<Dependencies>>,
+    /// Frame number of the newest dependency descriptor.
+    newest_frame: u16,
 }
 
 impl FactsReader {
-    /// The facts of a packet; of one that is not understood, that it is nothing special.
+    /// The facts of a packet; of one that is not understood, that it is nothing special. With a
+    /// dependency descriptor the payload is not looked into: it may be encrypted end to end.
     pub(crate) fn read(
         &mut self,
         codec: Codec,
         payload: &[u8],
-        _extensions: &ForwardedExtensions,
+        extensions: &ForwardedExtensions,
     ) -> FrameFacts {
+        if codec.kind() == MediaKind::Video
+            && let Some(descriptor) = extensions.get(ExtensionKind::DependencyDescriptor)
+        {
+            return self.descriptor_facts(descriptor).unwrap_or_default();
+        }
         let facts = match codec {
             Codec::Opus | Codec::Pcmu | Codec::Pcma => Ok(FrameFacts::SOUND),
             Codec::Vp8 => Vp8::parse(payload).map(vp8_facts),
@@ -106,6 +122,33 @@ impl FactsReader {
             Codec::Av1 => Av1::parse(payload).map(av1_facts),
         };
         facts.unwrap_or_default()
+    }
+
+    fn descriptor_facts(&mut self, descriptor: &[u8]) -> Result<FrameFacts, ParseError> {
+        let known = self.dependencies.is_some();
+        let dependencies = self.dependencies.get_or_insert_default();
+        let late = |&[_, n0, n1]: &[u8; 3]| {
+            let behind = self.newest_frame.wrapping_sub(u16::from_be_bytes([n0, n1]));
+            known && (1..=LATE_FRAMES_MAX).contains(&behind)
+        };
+        let frame = if descriptor.first_chunk().is_some_and(late) {
+            dependencies.read_late(descriptor)?
+        } else {
+            let frame = dependencies.read(descriptor)?;
+            self.newest_frame = frame.number;
+            frame
+        };
+        let indications = || (0..DECODE_TARGETS_MAX as u8).map(|target| frame.indication(target));
+        Ok(FrameFacts {
+            keyframe: frame.structure_attached,
+            first_of_frame: frame.start,
+            spatial: frame.spatial,
+            temporal: frame.temporal,
+            switch_up: indications().any(|i| i == Indication::Switch),
+            discardable: !indications()
+                .any(|i| matches!(i, Indication::Switch | Indication::Required)),
+            picture: PictureFields::default(),
+        })
     }
 
     /// A receiver can begin with parameter sets, which encoders repeat in front of each IDR

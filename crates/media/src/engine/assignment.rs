@@ -181,10 +181,11 @@ impl Engine {
             return;
         };
         let (current, target) = slot.stop();
-        for encoding in [current, target.filter(|_| target != current)] {
-            if let Some(encoding) = encoding {
-                self.leave_encoding(key, encoding);
-            }
+        for encoding in [current, target.filter(|_| target != current)]
+            .into_iter()
+            .flatten()
+        {
+            self.leave_encoding(key, encoding);
         }
     }
 

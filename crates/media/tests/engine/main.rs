@@ -1,5 +1,7 @@
 //! Behaviour of the engine at its door, in virtual time: one module per behaviour.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod world;
 
 mod codecs;

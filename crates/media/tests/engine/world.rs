@@ -137,7 +137,6 @@ pub(crate) fn session(receive: Vec<ReceiveConfig>, slots: Vec<SlotConfig>) -> Se
 /// A packet that the engine handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    pub(crate) at: Time,
     pub(crate) to: SessionKey,
     pub(crate) index: u64,
     pub(crate) bytes: Vec<u8>,
@@ -163,7 +162,6 @@ impl Sent {
 
 #[derive(Default)]
 struct Out {
-    now: Time,
     rtp: Vec<Sent>,
     rtcp: Vec<(SessionKey, Vec<u8>)>,
     relayed: Vec<(RelayId, Vec<u8>)>,
@@ -180,12 +178,7 @@ impl PacketSink for Out {
         let mut bytes = vec![0xaa; len_max];
         let len = write(&mut bytes);
         bytes.truncate(len);
-        self.rtp.push(Sent {
-            at: self.now,
-            to,
-            index,
-            bytes,
-        });
+        self.rtp.push(Sent { to, index, bytes });
     }
 
     fn rtcp(&mut self, to: SessionKey, packet: &[u8]) {
@@ -320,7 +313,6 @@ impl World {
     }
 
     pub(crate) fn flush(&mut self) {
-        self.out.now = self.now;
         self.engine.flush(self.now, &mut self.out);
         self.events
             .extend(std::iter::from_fn(|| self.engine.poll_event()));
