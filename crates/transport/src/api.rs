@@ -158,6 +158,60 @@ pub enum Command {
     },
     /// Asks for counters and per-session state.
     Report(oneshot::Sender<WorkerReport>),
+    /// Panics, to see what becomes of it.
+    #[cfg(test)]
+    Panic,
+}
+
+/// A worker's command queue is full: it is overloaded or stuck. The command was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the worker's command queue is full")]
+pub struct QueueFull;
+
+impl QueueFull {
+    /// Stable name, the same in metrics, logs and problem types.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        "queue_full"
+    }
+}
+
+/// Why the transport did not start. Nothing is left running then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// A number of workers that cannot be, or no address to bind to.
+    #[error("{0}")]
+    Config(&'static str),
+    /// A socket could not be bound.
+    #[error("cannot bind {protocol} {address}: {source}")]
+    Bind {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// Where to.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No certificate could be made.
+    #[error(transparent)]
+    Identity(#[from] crate::dtls::IdentityError),
+    /// Threads or pollers could not be made.
+    #[error("cannot start a worker: {0}")]
+    Start(std::io::Error),
+}
+
+impl TransportError {
+    /// Stable name, the same in metrics, logs and problem types.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "config",
+            Self::Bind { .. } => "bind",
+            Self::Identity(_) => "identity",
+            Self::Start(_) => "start",
+        }
+    }
 }
 
 /// Which of a session's data channels a message came by or goes to.

@@ -78,6 +78,12 @@ impl Routes {
         before.filter(|before| *before != session)
     }
 
+    /// How many fragments and paths there are.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> (usize, usize) {
+        (self.ufrags.len(), self.paths.len())
+    }
+
     /// Takes a path away from a session.
     pub(crate) fn remove_path(&mut self, path: &Path, session: SessionKey) {
         if self.by_path(path) == Some(session) {

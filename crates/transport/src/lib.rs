@@ -1,5 +1,28 @@
 //! Worker threads: UDP batches, demultiplexing, ICE-lite, DTLS, SRTP and SCTP around one
 //! forwarding engine each.
+//!
+//! [`Transport`] is the whole of it as the control plane sees it: [`api::Command`]s go in,
+//! [`api::Event`]s come out, and between a peer's sockets and the engines no other thread has a
+//! hand. Each worker has its own sockets, sessions and engine; workers share bounded queues only.
+//!
+//! This crate has all media sockets. It does not know rooms' policies, SDP, HTTP or JSON.
+
+#![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod api;
+pub mod dtls;
+pub mod sctp;
 pub mod srtp;
+
+mod demux;
+mod ice;
+mod path;
+mod session;
+mod tcp;
+#[cfg(test)]
+mod testing;
+mod transport;
+mod udp;
+mod worker;
+
+pub use transport::Transport;

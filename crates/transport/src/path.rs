@@ -17,3 +17,14 @@ pub(crate) struct Path {
     pub(crate) link: Link,
     pub(crate) remote: SocketAddr,
 }
+
+#[cfg(test)]
+impl Path {
+    /// The same peer at another end of ours.
+    pub(crate) const fn on_another_link(self) -> Self {
+        Self {
+            link: Link::Udp(200),
+            ..self
+        }
+    }
+}

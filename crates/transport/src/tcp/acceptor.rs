@@ -196,10 +196,7 @@ impl Service {
     fn accept_all(&mut self) -> bool {
         let mut again = false;
         for index in 0..self.listeners.len() {
-            loop {
-                let Some(listener) = self.listeners.get(index) else {
-                    break;
-                };
+            while let Some(listener) = self.listeners.get(index) {
                 match listener.accept() {
                     Ok((stream, remote)) => self.admit(stream, remote),
                     Err(error) => match error.kind() {

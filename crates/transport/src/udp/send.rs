@@ -101,6 +101,18 @@ impl SendQueue {
         &self.counters
     }
 
+    /// What waits, taken out instead of sent.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut taken = Vec::new();
+        for run in self.runs.waiting() {
+            let packets = self.runs.packets(run);
+            taken.extend(packets.map(|range| (run.to, self.slab[range].to_vec())));
+        }
+        self.clear();
+        taken
+    }
+
     pub(super) fn flush(&mut self, socket: &UdpSocket) {
         self.blocked = false;
         while !self.blocked && !self.runs.waiting().is_empty() {
