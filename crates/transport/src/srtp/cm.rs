@@ -6,7 +6,7 @@
 use aes::Aes128Enc;
 use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
 use ctr::CtrCore;
-use ctr::flavors::Ctr32BE;
+use ctr::flavors::Ctr64BE;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
@@ -34,13 +34,13 @@ impl Cm {
 
     /// Encrypts or decrypts `text` in place.
     pub(super) fn apply(&self, ssrc: u32, index: u64, text: &mut [u8]) -> Result<(), SrtpError> {
-        // Salt, SSRC and index of RFC 3711 §4.1.1; the low 16 bits count blocks, so a 32-bit
+        // Salt, SSRC and index of RFC 3711 §4.1.1; the low 16 bits count blocks, so a 64-bit
         // counter is the same as the 128-bit one for any packet below a megabyte.
         let mut iv = [0; 16];
         let counter = (u128::from(ssrc) << 64) | (u128::from(index) << 16);
         iv[..14].copy_from_slice(&self.salt);
         let iv = (u128::from_be_bytes(iv) ^ counter).to_be_bytes();
-        let core = CtrCore::<&Aes128Enc, Ctr32BE>::inner_iv_init(&self.aes, (&iv).into());
+        let core = CtrCore::<&Aes128Enc, Ctr64BE>::inner_iv_init(&self.aes, (&iv).into());
         StreamCipherCoreWrapper::from_core(core)
             .try_apply_keystream(text)
             .map_err(|_| SrtpError::TooLong)
