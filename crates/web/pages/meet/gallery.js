@@ -192,6 +192,7 @@ export class Gallery {
       if (this.#list.children[index] !== element) this.#list.insertBefore(element, this.#list.children[index] ?? null);
       element.toggleAttribute("data-featured", key === featured || (layout === "duo" && index === 0));
     });
+    this.#list.style.setProperty("--others", String(Math.max(keys.length - 1, 1)));
     if (layout === "grid") this.#fit(keys.length);
     this.#askForSizes();
   }

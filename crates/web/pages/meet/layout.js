@@ -26,7 +26,8 @@ export function fitGrid(count, width, height, gap, aspect = 16 / 9) {
 }
 
 /**
- * The shape of tiles that suits a space: upright on an upright screen with few people.
+ * The shape of tiles that suits a space: on an upright screen one person fills it, and few have
+ * squares.
  *
  * @param {number} count
  * @param {number} width
@@ -34,5 +35,6 @@ export function fitGrid(count, width, height, gap, aspect = 16 / 9) {
  */
 export function tileAspect(count, width, height) {
   if (height <= width) return 16 / 9;
-  return count <= 2 ? 4 / 3 : count <= 8 ? 1 : 4 / 3;
+  if (count === 1) return width / Math.max(height, 1);
+  return count <= 8 ? 1 : 4 / 3;
 }

@@ -126,7 +126,7 @@ export class Lobby {
 
   /** @param {Device} device */
   #toggle(device) {
-    const on = device === "camera" ? !settings.camOn : !settings.micOn;
+    const on = !this.#isOn(device);
     remember(device === "camera" ? { camOn: on } : { micOn: on });
     void this.#inTurn(async () => {
       this.#take(device, null);
@@ -197,17 +197,34 @@ export class Lobby {
     const { camera, microphone } = this.tracks;
     this.#video.hidden = !camera;
     byId("preview-off").textContent = this.#previewText();
-    const mic = byId("lobby-mic");
-    setIcon(mic, settings.micOn ? "mic" : "mic-off");
-    setLabel(mic, settings.micOn ? t("micMute") : t("micUnmute"));
-    mic.setAttribute("aria-pressed", String(settings.micOn));
-    const cam = byId("lobby-cam");
-    setIcon(cam, settings.camOn ? "cam" : "cam-off");
-    setLabel(cam, settings.camOn ? t("camOff") : t("camOn"));
-    cam.setAttribute("aria-pressed", String(settings.camOn));
+    this.#showToggle(byId("lobby-mic"), "mic", this.#isOn("microphone"), "micMute", "micUnmute");
+    this.#showToggle(byId("lobby-cam"), "cam", this.#isOn("camera"), "camOff", "camOn");
     byId("lobby-level").hidden = !microphone;
     byId("lobby-problems").replaceChildren(...this.#problemRows());
     /** @type {HTMLElement} */ (this.#joinButton.firstElementChild).textContent = this.#busy ? t("joining") : t("join");
+  }
+
+  /**
+   * @param {HTMLElement} button
+   * @param {"mic" | "cam"} picture
+   * @param {boolean} on
+   * @param {TextKey} turnOff
+   * @param {TextKey} turnOn
+   */
+  #showToggle(button, picture, on, turnOff, turnOn) {
+    setIcon(button, on ? picture : `${picture}-off`);
+    setLabel(button, t(on ? turnOff : turnOn));
+    button.setAttribute("aria-pressed", String(on));
+  }
+
+  /**
+   * Whether a device is meant to be on, and nothing is wrong with it.
+   *
+   * @param {Device} device
+   */
+  #isOn(device) {
+    const wanted = device === "camera" ? settings.camOn : settings.micOn;
+    return wanted && !this.#problems[device];
   }
 
   #previewText() {

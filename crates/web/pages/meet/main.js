@@ -10,7 +10,7 @@ import { Call } from "./call.js";
 import { byId, setLabel } from "./dom.js";
 import { chooseLanguage, currentLanguage, onLanguage, setLanguage, t } from "./i18n.js";
 import { Lobby } from "./lobby.js";
-import { hideAllNotices } from "./notices.js";
+import { announce, hideAllNotices } from "./notices.js";
 import { identityFor, readParams, shareLink, suggestRoom } from "./params.js";
 import { ending } from "./problems.js";
 import { remember, settings } from "./settings.js";
@@ -47,6 +47,7 @@ void begin();
 async function begin() {
   const entry = { name: params.name, room: params.room, token: params.token };
   if (params.join && entry.room && entry.name) {
+    show("loading");
     await lobby.openDevices();
     await enter(entry);
   } else {
@@ -151,6 +152,7 @@ function showTexts() {
 /** @param {"loading" | "lobby" | "call" | "ended"} view */
 function show(view) {
   document.body.dataset.view = view;
+  if (view === "loading") announce(t("connecting"));
   showTexts();
 }
 

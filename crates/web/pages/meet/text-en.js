@@ -103,7 +103,6 @@ export const en = {
   camFailed: "The camera could not be started.",
   insecure: "Browsers give cameras and microphones only to pages from https:// or localhost. You can still join to see and hear.",
   screenFailed: "The screen could not be shared.",
-  screenUnsupported: "This browser cannot share a screen.",
   publishRefused: "You are not allowed to send this here.",
 
   endedLeft: "You left the call",

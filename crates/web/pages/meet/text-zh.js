@@ -104,7 +104,6 @@ export const zh = {
   camFailed: "无法启动摄像头。",
   insecure: "浏览器只允许 https:// 或 localhost 的页面使用摄像头和麦克风。你仍可加入并观看、收听。",
   screenFailed: "无法共享屏幕。",
-  screenUnsupported: "此浏览器不能共享屏幕。",
   publishRefused: "你没有在此发送的权限。",
 
   endedLeft: "你已离开通话",
