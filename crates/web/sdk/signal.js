@@ -27,11 +27,9 @@ const DEAD_AFTER_MS = 10_000;
 const PENDING_MAX = 256;
 /** Requests that may be carried out twice, so are sent again when their fate is unknown. */
 const REPEATABLE = new Set(["offer", "mute", "subscribe", "update", "ping"]);
-/** Errors after which a resumption is not tried again. */
-const FINAL = new Set(["session_expired", "unauthorized", "forbidden"]);
 
 /**
- * A token, or a function that gets a fresh one (asked before each new socket).
+ * A token, or a function that gets a fresh one (asked before each join).
  *
  * @typedef {string | (() => string | Promise<string>)} TokenSource
  */
@@ -161,10 +159,15 @@ export class Signal extends Emitter {
   }
 
   async #openSocket() {
-    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
-    if (this.#closed) throw new CrosspointError("aborted", "the room was left");
     const url = new URL(this.#base);
-    url.searchParams.set("access_token", token);
+    if (this.#session) {
+      // Says enough, and still does when the access token has expired since the join.
+      url.searchParams.set("session", this.#session);
+    } else {
+      const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+      if (this.#closed) throw new CrosspointError("aborted", "the room was left");
+      url.searchParams.set("access_token", token);
+    }
     const socket = new WebSocket(url);
     try {
       await opened(socket);
@@ -262,8 +265,7 @@ export class Signal extends Emitter {
       } catch (error) {
         this.#detach();
         if (this.#closed) return;
-        // An old token does not open the door again, nor does an old session come back.
-        if (isCrosspointError(error) && FINAL.has(error.type)) return this.#lose(error);
+        if (isExpiry(error)) return this.#lose(sessionExpired());
         if (Date.now() - cutAt > GIVE_UP_AFTER_MS) return this.#lose(networkLost());
         await this.#backoff.wait();
       }
@@ -401,6 +403,21 @@ function parse(data) {
 
 function notJoined() {
   return new CrosspointError("not_joined", "the room is not joined");
+}
+
+/**
+ * Whether a resumption failed because the server does not know the session any more: it says so, or
+ * does not even open the door.
+ *
+ * @param {unknown} error
+ */
+function isExpiry(error) {
+  const expired = ["session_expired", "unauthorized", "forbidden"];
+  return isCrosspointError(error) && expired.includes(error.type);
+}
+
+function sessionExpired() {
+  return new CrosspointError("session_expired", "the server has given up the session");
 }
 
 function networkLost() {

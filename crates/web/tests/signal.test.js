@@ -180,9 +180,8 @@ test("a refused token is told apart from a server that is gone", async () => {
   }
 });
 
-test("a fresh token is asked for each socket", async () => {
-  let count = 0;
-  const signal = new Signal({ url: "http://host", token: () => `T${++count}` });
+test("a resumption needs no access token, which may have expired", async () => {
+  const signal = new Signal({ url: "http://host", token: async () => "T" });
   const opening = signal.open();
   await settle();
   sockets[0].accept();
@@ -190,8 +189,17 @@ test("a fresh token is asked for each socket", async () => {
   signal.setSession("S");
   sockets[0].cut();
   await nextSocket(2);
-  assert.deepEqual(sockets.map((s) => s.url.searchParams.get("access_token")), ["T1", "T2"]);
+  assert.deepEqual(sockets.map((s) => s.url.search), ["?access_token=T", "?session=S"]);
   signal.close();
+});
+
+test("a session that opens no door any more has expired", async () => {
+  const { log, socket } = await joined();
+  httpStatus = 401;
+  socket.cut();
+  (await nextSocket(2)).cut();
+  await settle();
+  assert.deepEqual(log, ["interrupted", "lost: session_expired"]);
 });
 
 test("closing says goodbye and rejects what waits", async () => {
