@@ -79,6 +79,11 @@ impl Guard {
         self.waiting = self.waiting.saturating_sub(chunks);
     }
 
+    #[cfg(test)]
+    pub(super) fn acknowledged(&self) -> Option<u32> {
+        self.acknowledged
+    }
+
     /// Looks at a packet to the peer: its acknowledgement says what we hold.
     pub(super) fn send(&mut self, packet: &[u8], receive_buffer: u32) {
         for (kind, body) in Chunks::of(packet).into_iter().flatten().flatten() {
