@@ -1,7 +1,7 @@
 //! One participant's end of a session: what was negotiated, a publisher, a receiver.
 
 use crosspoint_media::config::{
-    CongestionFeedback, PayloadConfig, ReceiveConfig, SessionConfig, SessionId, SessionKey,
+    CongestionFeedback, PayloadConfig, ReceiveConfig, RoomId, SessionConfig, SessionId, SessionKey,
     SlotConfig, TrackId, TrackSource,
 };
 use crosspoint_wire::codec::{Codec, MediaKind, Profile};
@@ -14,6 +14,7 @@ use crate::link::{Link, LinkConfig};
 use crate::publisher::{Clock, Names, Publisher, TrackSpec};
 use crate::receiver::Receiver;
 use crate::rng::Rng;
+use crate::world::ROOM;
 
 /// Payload type of Opus, the same in all sessions.
 pub const OPUS: PayloadType = 111;
@@ -64,6 +65,8 @@ pub struct Peer {
     pub key: SessionKey,
     /// Which of the world's engines has it.
     pub engine: usize,
+    /// Where it is.
+    pub room: RoomId,
     /// Its sending half.
     pub publisher: Publisher,
     /// Its receiving half.
@@ -102,6 +105,7 @@ impl Peer {
             session,
             key,
             engine,
+            room: ROOM,
             publisher,
             receiver,
             up: Link::new(config.up, rng.fork()),
@@ -157,6 +161,11 @@ impl Peer {
         } else {
             self.receiver.on_rtp(now, packet);
         }
+    }
+
+    /// m-lines that it sends on.
+    pub fn mids(&self) -> impl Iterator<Item = Mid> {
+        self.config.tracks.iter().map(|t| t.mid)
     }
 
     fn receive_configs(&self) -> Vec<ReceiveConfig> {

@@ -4,6 +4,7 @@
 //! keeps a log of everything that came. What the log means is found out afterwards:
 //! [`SlotLog`].
 
+mod decoder;
 mod log;
 mod repair;
 
@@ -18,6 +19,7 @@ use crosspoint_wire::rtcp::{Compound, ReportBlock, RtcpPacket, RtcpWriter, Sende
 use crosspoint_wire::rtp::RtpView;
 use crosspoint_wire::time::Time;
 
+use self::decoder::Decoder;
 pub use self::log::{Arrived, Shown, SlotLog, longest_freeze};
 use self::repair::Repair;
 use crate::media::read_payload;
@@ -68,10 +70,12 @@ pub struct ReceiverSlot {
     pub plis: u64,
     numbers: SeqUnwrapper,
     repair: Repair,
+    decoder: Decoder,
     received: u64,
     /// Expected and received at the previous report.
     reported: (u64, u64),
-    next_pli: Option<Time>,
+    /// No PLI before this.
+    next_pli: Time,
 }
 
 impl Receiver {
@@ -210,9 +214,10 @@ impl ReceiverSlot {
             plis: 0,
             numbers: SeqUnwrapper::new(),
             repair: Repair::default(),
+            decoder: Decoder::default(),
             received: 0,
             reported: (0, 0),
-            next_pli: None,
+            next_pli: Time::ZERO,
         }
     }
 
@@ -226,7 +231,11 @@ impl ReceiverSlot {
         } else {
             Time::NEVER
         };
-        self.next_pli.unwrap_or(Time::NEVER).min(repair)
+        repair.min(self.pli_due())
+    }
+
+    fn pli_due(&self) -> Time {
+        self.decoder.stuck_at().max(self.next_pli)
     }
 
     fn on_rtp(&mut self, now: Time, packet: &RtpView<'_>, tolerates_damage: bool) {
@@ -254,12 +263,7 @@ impl ReceiverSlot {
         let ext_seq = self.numbers.extend(u32::from(seq));
         if self.is_video() {
             self.repair.on_packet(now, ext_seq);
-            if self.log.is_empty() && !found.stamp.is_keyframe() {
-                self.next_pli.get_or_insert(now);
-            }
-            if found.stamp.is_keyframe() {
-                self.next_pli = None;
-            }
+            self.decoder.on_packet(now, ext_seq, found.stamp);
         }
         self.log.push(Arrived {
             ext_seq,
@@ -275,19 +279,15 @@ impl ReceiverSlot {
     fn poll(&mut self, now: Time, repairs: bool, out: &mut Outbox) {
         let ssrc = self.config.ssrc;
         if repairs {
-            let ask = self.repair.poll(now);
-            if ask.gave_up {
-                self.next_pli.get_or_insert(now);
-            }
-            if !ask.lost.is_empty() {
+            let lost = self.repair.poll(now);
+            if !lost.is_empty() {
                 send(out, |w| {
-                    w.nack(OWN_SSRC, ssrc, ask.lost.iter().copied())
-                        .expect("fits");
+                    w.nack(OWN_SSRC, ssrc, lost.iter().copied()).expect("fits");
                 });
             }
         }
-        if self.next_pli.is_some_and(|at| at <= now) {
-            self.next_pli = Some(now + PLI_INTERVAL);
+        if self.pli_due() <= now {
+            self.next_pli = now + PLI_INTERVAL;
             self.plis += 1;
             send(out, |w| w.pli(OWN_SSRC, ssrc).expect("fits"));
         }

@@ -154,7 +154,7 @@ impl World {
         let command = Command::PutSession {
             session: peer.session,
             participant: ParticipantId(peer.session.0),
-            room: ROOM,
+            room: peer.room,
             config: peer.session_config(),
             auto_subscribe: true,
         };

@@ -92,29 +92,30 @@ impl SlotLog {
         arrivals
     }
 
-    /// Frames that a decoder can show when each must be complete `playout` after its capture: all
-    /// parts there, and all that it builds on shown.
+    /// Frames that can be shown `playout` after their capture: complete by then, and all that
+    /// they build on came at all. What comes too late to be shown is still decoded.
     #[must_use]
     pub fn shown(&self, playout: Duration) -> Vec<Shown> {
-        let mut shown: Vec<Shown> = Vec::new();
+        let mut decoded = self.decoded();
+        decoded.retain(|f| f.complete <= f.captured + playout);
+        decoded
+    }
+
+    fn decoded(&self) -> Vec<Shown> {
+        let mut decoded: Vec<Shown> = Vec::new();
         let mut parts: Vec<Arrived> = Vec::new();
         for packet in self.in_sequence() {
-            if packet.at > packet.stamp.captured + playout {
-                continue;
-            }
-            let same = |p: &Arrived| {
-                (p.stamp.stream, p.stamp.frame) == (packet.stamp.stream, packet.stamp.frame)
-            };
+            let stamp = packet.stamp;
+            let same = |p: &Arrived| (p.stamp.stream, p.stamp.frame) == (stamp.stream, stamp.frame);
             if !parts.first().is_some_and(same) {
                 parts.clear();
             }
             parts.push(packet);
-            let stamp = packet.stamp;
-            let builds_on = shown
+            let builds_on = decoded
                 .last()
-                .is_some_and(|s| s.stream == stamp.stream && s.frame + 1 == stamp.frame);
+                .is_some_and(|f| (f.stream, f.frame + 1) == (stamp.stream, stamp.frame));
             if parts.len() == usize::from(stamp.parts) && (stamp.is_keyframe() || builds_on) {
-                shown.push(Shown {
+                decoded.push(Shown {
                     stream: stamp.stream,
                     frame: stamp.frame,
                     captured: stamp.captured,
@@ -122,7 +123,7 @@ impl SlotLog {
                 });
             }
         }
-        shown
+        decoded
     }
 
     /// Checks what must hold for every slot on every path: numbers follow each other as one

@@ -20,14 +20,6 @@ struct Missing {
     tries: u8,
 }
 
-/// What is to be asked for.
-#[derive(Debug, Default)]
-pub(super) struct Ask {
-    pub(super) lost: Vec<u16>,
-    /// A packet will not come any more.
-    pub(super) gave_up: bool,
-}
-
 impl Repair {
     pub(super) fn on_packet(&mut self, now: Time, ext_seq: u64) {
         let highest = *self.highest.get_or_insert(ext_seq);
@@ -38,22 +30,22 @@ impl Repair {
         self.highest = Some(highest.max(ext_seq));
     }
 
-    pub(super) fn poll(&mut self, now: Time) -> Ask {
-        let mut ask = Ask::default();
+    /// What is to be asked for now.
+    pub(super) fn poll(&mut self, now: Time) -> Vec<u16> {
+        let mut lost = Vec::new();
         self.missing.retain(|&ext_seq, missing| {
             if missing.due > now {
                 return true;
             }
             if missing.tries == TRIES_MAX {
-                ask.gave_up = true;
                 return false;
             }
             missing.tries += 1;
             missing.due = now + AGAIN_AFTER;
-            ask.lost.push(ext_seq as u16);
+            lost.push(ext_seq as u16);
             true
         });
-        ask
+        lost
     }
 
     pub(super) fn next_timeout(&self) -> Time {

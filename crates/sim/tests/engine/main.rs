@@ -1,5 +1,7 @@
 //! What an engine does, seen from outside in virtual time: one file per behaviour.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod people;
 
 mod floods;
@@ -8,4 +10,5 @@ mod keyframes;
 mod lip_sync;
 mod long_runs;
 mod loss;
+mod random_scripts;
 mod switching;
