@@ -171,6 +171,16 @@ pub struct Message {
     pub reliable: bool,
 }
 
+/// How application messages look on data channels. This crate moves them; what they look like is
+/// the matter of who also speaks to clients by other ways.
+pub trait MessageCodec: Send + Sync + 'static {
+    /// The bytes for a client, and whether they are text.
+    fn encode(&self, message: &Message) -> (Bytes, bool);
+    /// What a client sent: `to`, `topic`, `payload` and `text` are taken from it. `None` if it
+    /// cannot be understood; it is counted and dropped.
+    fn decode(&self, payload: &Bytes, text: bool) -> Option<Message>;
+}
+
 /// A verified wish to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinRequest {
@@ -262,7 +272,6 @@ pub struct IceRestart {
 
 /// What a participant is told.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum SessionEvent {
     /// Its media came up.
     Connected,
@@ -300,7 +309,6 @@ pub enum SessionEvent {
 
 /// Something that happened, for SSE and webhooks.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum RoomEvent {
     /// A room was made.
     RoomStarted(RoomInfo),
@@ -326,7 +334,6 @@ pub enum RoomEvent {
 
 /// Why a request was not carried out. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ControlError {
     /// No such room.
     #[error("there is no room \"{0}\"")]
@@ -382,7 +389,6 @@ impl From<SdpError> for OfferProblem {
 
 /// Why an offer was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum OfferProblem {
     /// Not SDP.
     #[error("it is not valid SDP (line {line})")]

@@ -198,7 +198,6 @@ pub struct SlotInfo {
 
 /// Why a participant's stay, or a room, ended. One word everywhere: event, log, metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Reason {
     /// The client said goodbye.
     ClientLeft,
@@ -228,6 +227,8 @@ pub enum Reason {
     ServerShutdown,
     /// Nobody was there for the room's time-out.
     Empty,
+    /// Moved to another room: gone from this one, its stay goes on.
+    Moved,
 }
 
 impl Reason {
@@ -249,6 +250,7 @@ impl Reason {
             Self::WorkerFailed => "worker_failed",
             Self::ServerShutdown => "server_shutdown",
             Self::Empty => "empty",
+            Self::Moved => "moved",
         }
     }
 }

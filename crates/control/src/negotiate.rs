@@ -123,6 +123,12 @@ impl Negotiated {
         }
     }
 
+    /// Takes the peer's new credentials without an offer, and makes new ones of ours.
+    pub(crate) fn restart_ice(&mut self, remote: IceCredentials, random: &mut dyn RngCore) {
+        self.remote = remote;
+        self.local = new_credentials(random);
+    }
+
     /// m-lines that the peer sends on, in order.
     pub fn receive_lines(&self) -> impl Iterator<Item = &ReceiveLine> {
         self.lines.iter().filter_map(|line| line.receive.as_ref())
@@ -252,10 +258,7 @@ fn check_order(
 
 /// The accepted m-lines, in the order of the BUNDLE group: the first is the tagged one, whose
 /// transport carries them all (RFC 8843 §7.2).
-fn bundle_of(
-    offer: &SessionDescription,
-    accepted: &[bool],
-) -> Result<Vec<usize>, OfferProblem> {
+fn bundle_of(offer: &SessionDescription, accepted: &[bool]) -> Result<Vec<usize>, OfferProblem> {
     let active: Vec<usize> = (0..offer.media.len())
         .filter(|&index| accepted.get(index) == Some(&true))
         .collect();

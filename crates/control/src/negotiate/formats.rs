@@ -40,12 +40,16 @@ pub(super) fn answered(
         if codec.is_none() && !is_rtx {
             return None;
         }
-        let feedback = format.feedback.iter().copied().filter(|feedback| match feedback {
-            Feedback::Nack | Feedback::NackPli | Feedback::CcmFir => true,
-            Feedback::TransportCc => transport_cc,
-            // A peer that gets both would have two opinions about one path.
-            Feedback::GoogRemb => !transport_cc,
-        });
+        let feedback = format
+            .feedback
+            .iter()
+            .copied()
+            .filter(|feedback| match feedback {
+                Feedback::Nack | Feedback::NackPli | Feedback::CcmFir => true,
+                Feedback::TransportCc => transport_cc,
+                // A peer that gets both would have two opinions about one path.
+                Feedback::GoogRemb => !transport_cc,
+            });
         Some(Format {
             payload_type: format.payload_type,
             encoding: format.encoding.clone(),
@@ -185,7 +189,13 @@ fn rtx_of(section: &MediaSection, media: PayloadType) -> Option<PayloadType> {
 /// protect it, not its own limits as a receiver. `None` as codec is RTX.
 fn answered_parameters(codec: Option<Codec>, format: &Format) -> String {
     let echoed: &[&str] = match codec {
-        Some(Codec::Opus) => &["minptime", "useinbandfec", "usedtx", "stereo", "sprop-stereo"],
+        Some(Codec::Opus) => &[
+            "minptime",
+            "useinbandfec",
+            "usedtx",
+            "stereo",
+            "sprop-stereo",
+        ],
         Some(Codec::H264) => &[
             "level-asymmetry-allowed",
             "packetization-mode",

@@ -7,8 +7,8 @@ use crosspoint_wire::codec::MediaKind;
 use crosspoint_wire::ext::{ExtensionIds, ExtensionKind};
 use crosspoint_wire::ids::{Mid, Rid, Ssrc};
 use crosspoint_wire::sdp::{
-    Direction, Feedback, Format, MediaSection, Msid, RidLine, SectionKind, SessionDescription, Simulcast,
-    SimulcastStream, SsrcLine,
+    Direction, Feedback, Format, MediaSection, Msid, RidLine, SectionKind, SessionDescription,
+    Simulcast, SimulcastStream, SsrcLine,
 };
 use rand::RngCore;
 
@@ -118,8 +118,11 @@ impl<'a> Builder<'a> {
         extensions: ExtensionIds,
         version: u64,
     ) -> Self {
-        let old_slots: Vec<&SlotConfig> = previous.into_iter().flat_map(Negotiated::slots).collect();
-        let ours = old_slots.iter().flat_map(|slot| [Some(slot.ssrc), slot.rtx_ssrc]);
+        let old_slots: Vec<&SlotConfig> =
+            previous.into_iter().flat_map(Negotiated::slots).collect();
+        let ours = old_slots
+            .iter()
+            .flat_map(|slot| [Some(slot.ssrc), slot.rtx_ssrc]);
         let theirs = offer.media.iter().flat_map(|section| &section.ssrcs);
         Self {
             offer,
@@ -133,7 +136,10 @@ impl<'a> Builder<'a> {
             feedback: CongestionFeedback::None,
             reduced_size_rtcp: false,
             ssrcs: ours.flatten().chain(theirs.map(|line| line.ssrc)).collect(),
-            pairs: old_slots.iter().map(|slot| (slot.kind, slot.pair)).collect(),
+            pairs: old_slots
+                .iter()
+                .map(|slot| (slot.kind, slot.pair))
+                .collect(),
         }
     }
 
@@ -148,7 +154,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Answers the next m-line.
-    pub(super) fn line(&mut self, section: &MediaSection, accepted: bool, random: &mut dyn RngCore) {
+    pub(super) fn line(
+        &mut self,
+        section: &MediaSection,
+        accepted: bool,
+        random: &mut dyn RngCore,
+    ) {
         let (line, answer) = match (section.mid, section.kind.media()) {
             (Some(mid), Some(kind)) if accepted => self.media(section, mid, kind, random),
             (Some(_), None) if accepted => data(section),
@@ -165,7 +176,9 @@ impl<'a> Builder<'a> {
         kind: MediaKind,
         random: &mut dyn RngCore,
     ) -> (Line, MediaSection) {
-        let old = self.previous.and_then(|previous| previous.lines.get(self.lines.len()));
+        let old = self
+            .previous
+            .and_then(|previous| previous.lines.get(self.lines.len()));
         let old = old.filter(|line| !line.rejected && line.mid == Some(mid));
         let payloads = formats::payloads(section, self.terms.codecs);
         let extensions = formats::answered_extensions(section, &self.extensions);
@@ -295,7 +308,11 @@ impl<'a> Builder<'a> {
 /// extension their packets could not be told apart.
 fn rids(section: &MediaSection) -> Vec<Rid> {
     let uri = ExtensionKind::Rid.uri();
-    if !section.extensions.iter().any(|extension| extension.uri == uri) {
+    if !section
+        .extensions
+        .iter()
+        .any(|extension| extension.uri == uri)
+    {
         return Vec::new();
     }
     let mut rids = Vec::new();
@@ -335,9 +352,16 @@ fn declared_streams(section: &MediaSection) -> Vec<(Ssrc, Option<Ssrc>)> {
 
 fn answer_simulcast(answer: &mut MediaSection, section: &MediaSection, receive: &ReceiveLine) {
     let rids = &receive.rids;
-    answer.rids = rids.iter().map(|&rid| RidLine { rid, send: false }).collect();
+    answer.rids = rids
+        .iter()
+        .map(|&rid| RidLine { rid, send: false })
+        .collect();
     let is_paused = |rid| {
-        let stream = section.simulcast.send.iter().find(|stream| stream.rid == rid);
+        let stream = section
+            .simulcast
+            .send
+            .iter()
+            .find(|stream| stream.rid == rid);
         stream.is_some_and(|stream| stream.paused)
     };
     answer.simulcast = Simulcast {

@@ -109,7 +109,11 @@ fn printed(negotiated: &Negotiated) -> String {
             payloads,
         } = slot;
         let rtx = rtx_ssrc.map_or("none".to_owned(), |ssrc| ssrc.to_string());
-        writeln!(text, "slot {mid} {kind:?} ssrc {ssrc} rtx {rtx} pair {pair}").unwrap();
+        writeln!(
+            text,
+            "slot {mid} {kind:?} ssrc {ssrc} rtx {rtx} pair {pair}"
+        )
+        .unwrap();
         print_payloads(&mut text, &payloads);
     }
     text
@@ -299,8 +303,8 @@ fn the_place_of_a_rejected_m_line_may_be_reused() {
     assert_eq!(two.receive_lines().count(), 1);
     assert!(two.answer.contains("m=video 0 "));
     let parts: Vec<&str> = text.split("m=").collect();
-    let mut reused = parts.clone();
-    let audio = parts[1].replace("a=mid:0", "a=mid:9");
+    let mut reused = parts;
+    let audio = reused[1].replace("a=mid:0", "a=mid:9");
     reused[2] = &audio;
     let three = again(&reused.join("m=").replace("BUNDLE 0 1", "BUNDLE 0 9"), &two);
     let mids: Vec<_> = three.receive_lines().map(|l| l.mid.to_string()).collect();
@@ -341,7 +345,9 @@ fn offers_that_cannot_be_trusted_or_served_are_refused() {
         .find(|line| line.starts_with("a=fingerprint"))
         .unwrap();
     let other = fingerprint.replace("AA:BB", "AA:BC");
-    let nothing = text.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP").replace("rtpmap", "x-rtpmap");
+    let nothing = text
+        .replace("UDP/TLS/RTP/SAVPF", "RTP/AVP")
+        .replace("rtpmap", "x-rtpmap");
     let cases = [
         (
             "no fingerprint",
@@ -415,7 +421,9 @@ fn offers_that_cannot_be_trusted_or_served_are_refused() {
         ),
         (
             "nothing that is served",
-            nothing.replace("webrtc-datachannel", "other").replace(" 0 8 ", " "),
+            nothing
+                .replace("webrtc-datachannel", "other")
+                .replace(" 0 8 ", " "),
             OfferProblem::NothingUsable,
         ),
     ];

@@ -45,7 +45,10 @@ pub(super) fn remote<'a>(
             algorithm: algorithm(offered.hash),
             digest: offered.digest.clone(),
         };
-        match fingerprints.iter().find(|f| f.algorithm == offered.algorithm) {
+        match fingerprints
+            .iter()
+            .find(|f| f.algorithm == offered.algorithm)
+        {
             Some(known) if *known != offered => {
                 return Err(OfferProblem::Contradiction("fingerprint"));
             }

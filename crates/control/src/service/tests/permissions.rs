@@ -1,0 +1,207 @@
+//! Permissions, mutes and wishes take effect at once.
+
+use crosspoint_media::config::{LayerLimit, TrackSource};
+
+use super::*;
+use crate::api::TrackDescription;
+
+async fn permit(bench: &Bench, name: &str, permissions: Permissions) {
+    let patch = ParticipantPatch {
+        permissions: Some(permissions),
+        ..ParticipantPatch::default()
+    };
+    let (a, name) = (room("a"), identity(name));
+    bench
+        .service
+        .update_participant(&a, &name, patch)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_publish_any_more_is_not_heard_and_may_again_later() {
+    let bench = Bench::new();
+    let (mut alice, _) = bench.call("a", "alice").await;
+    let (_bob, before) = bench.call("a", "bob").await;
+    told(&mut alice);
+    bench.commands();
+    let no = Permissions {
+        can_publish: false,
+        ..Permissions::default()
+    };
+    permit(&bench, "bob", no).await;
+    assert_eq!(
+        told(&mut alice),
+        ["no track bob", "no track bob", "updated bob Joining"]
+    );
+    assert_eq!(bench.commands(), ["0 PutSession 0 tracks 4 slots auto"]);
+    permit(&bench, "bob", Permissions::default()).await;
+    assert_eq!(
+        told(&mut alice),
+        ["track bob Audio", "track bob Video", "updated bob Joining"]
+    );
+    assert_eq!(bench.commands(), ["0 PutSession 2 tracks 4 slots auto"]);
+    let info = bench
+        .service
+        .participant(&room("a"), &identity("bob"))
+        .await
+        .unwrap();
+    assert_ne!(info.tracks[0].sid, before.tracks[0].sid, "another track");
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_sources_can_be_permitted() {
+    let bench = Bench::new();
+    let mut request = request("a", "alice");
+    request.permissions.can_publish_sources = vec![TrackSource::ScreenShare];
+    let alice = bench.service.join(request).await.unwrap();
+    let screen = TrackDescription {
+        mid: "1".to_owned(),
+        source: TrackSource::ScreenShare,
+        name: "slides".to_owned(),
+        muted: true,
+        width: 1920,
+        height: 1080,
+    };
+    let offer = Offer {
+        sdp: CHROME.to_owned(),
+        tracks: vec![screen],
+    };
+    let answer = bench.service.offer(alice.session, offer).await.unwrap();
+    let [track] = answer.tracks.as_slice() else {
+        panic!("the screen only");
+    };
+    assert_eq!((track.name.as_str(), track.width), ("slides", 1920));
+    assert!(track.muted && track.source == TrackSource::ScreenShare);
+    assert!(
+        answer.sdp.contains("a=inactive"),
+        "the microphone is not asked for"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_subscribe_gets_nothing_whatever_it_wishes() {
+    let bench = Bench::new();
+    let (_alice, answer) = bench.call("a", "alice").await;
+    bench.call("a", "bob").await;
+    let (a, bob) = (room("a"), identity("bob"));
+    let sid = &answer.tracks[1].sid;
+    let wish = SubscriptionWish {
+        wanted: true,
+        largest: LayerLimit::Small,
+    };
+    bench
+        .service
+        .set_subscription(&a, &bob, sid, wish)
+        .await
+        .unwrap();
+    assert_eq!(bench.commands().last().unwrap(), "0 SetWish wanted");
+    let no = Permissions {
+        can_subscribe: false,
+        ..Permissions::default()
+    };
+    permit(&bench, "bob", no).await;
+    assert!(in_order(
+        &bench.commands(),
+        &["0 PutSession 2 tracks 4 slots asked", "0 SetWish"]
+    ));
+    let refused = bench.service.set_subscription(&a, &bob, sid, wish).await;
+    assert_eq!(refused, Err(ControlError::NotPermitted("canSubscribe")));
+    permit(&bench, "bob", Permissions::default()).await;
+    assert!(in_order(
+        &bench.commands(),
+        &["0 PutSession 2 tracks 4 slots auto", "0 SetWish wanted"]
+    ));
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_business_at_all_is_told_so() {
+    let bench = Bench::new();
+    let mut publisher = request("a", "publisher");
+    publisher.permissions.can_publish = false;
+    let publisher = bench.service.join(publisher).await.unwrap();
+    let sendonly = WATCHER.replace("a=recvonly", "a=sendonly");
+    let refused = bench.try_offer(&publisher, &sendonly).await;
+    assert_eq!(refused, Err(ControlError::NotPermitted("canPublish")));
+    let mut watcher = request("a", "watcher");
+    watcher.permissions.can_subscribe = false;
+    let watcher = bench.service.join(watcher).await.unwrap();
+    let refused = bench.try_offer(&watcher, WATCHER).await;
+    assert_eq!(refused, Err(ControlError::NotPermitted("canSubscribe")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_receives_one_participant_only_gets_its_tracks_and_later_ones() {
+    let bench = Bench::new();
+    bench.call("a", "alice").await;
+    let request = JoinRequest {
+        only: Some(identity("bob")),
+        ..request("a", "watcher")
+    };
+    let watcher = bench.service.join(request).await.unwrap();
+    bench.offer(&watcher, WATCHER).await;
+    let wishes = |commands: Vec<String>| {
+        let wishes = commands.into_iter().filter(|line| line.contains("SetWish"));
+        wishes.collect::<Vec<_>>()
+    };
+    assert!(wishes(bench.commands()).is_empty(), "alice is not wanted");
+    bench.call("a", "bob").await;
+    assert_eq!(
+        wishes(bench.commands()),
+        ["0 SetWish wanted", "0 SetWish wanted"]
+    );
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_track_flows_when_neither_owner_nor_server_mutes_it() {
+    let bench = Bench::new();
+    let (mut alice, answer) = bench.call("a", "alice").await;
+    let (mut bob, _) = bench.call("a", "bob").await;
+    told(&mut alice);
+    bench.commands();
+    let (a, sid) = (room("a"), answer.tracks[0].sid.clone());
+    let mute = async |by, muted| {
+        let info = bench.service.set_track_muted(&a, &sid, by, muted).await;
+        info.unwrap().muted
+    };
+    assert!(mute(MutedBy::Server, true).await);
+    assert!(mute(MutedBy::Owner, true).await);
+    assert!(mute(MutedBy::Server, false).await);
+    assert!(!mute(MutedBy::Owner, false).await);
+    assert_eq!(bench.commands(), ["0 SetMuted true", "0 SetMuted false"]);
+    assert_eq!(told(&mut alice), ["own muted true"]);
+    assert_eq!(
+        told(&mut bob),
+        ["track of alice muted", "track of alice open"]
+    );
+    let other = room("b");
+    bench.join("b", "x").await;
+    let refused = bench
+        .service
+        .set_track_muted(&other, &sid, MutedBy::Server, true)
+        .await;
+    assert_eq!(refused, Err(ControlError::TrackNotFound(sid.clone())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_m_line_that_stops_sending_unpublishes_its_track() {
+    let bench = Bench::new();
+    let (mut alice, _) = bench.call("a", "alice").await;
+    let (bob, _) = bench.call("a", "bob").await;
+    told(&mut alice);
+    let answer = bench
+        .offer(&bob, &CHROME.replacen("a=sendonly", "a=inactive", 1))
+        .await;
+    assert_eq!(answer.tracks.len(), 1);
+    assert_eq!(told(&mut alice), ["no track bob"]);
+    let other = CHROME.replace("a=msid:5d9b 8e2a-video", "a=msid:5d9b other");
+    bench.offer(&bob, &other).await;
+    assert_eq!(
+        told(&mut alice),
+        ["no track bob", "track bob Audio", "track bob Video"]
+    );
+    bench.assert_nothing_refused();
+}

@@ -1,0 +1,391 @@
+//! Tracks appear, are muted and disappear; who wants which.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crosspoint_media::command::Command as MediaCommand;
+use crosspoint_media::config::{ParticipantId, TrackId, TrackSource, Wish};
+use crosspoint_wire::codec::MediaKind;
+
+use super::state::{Participant, State, Track, new_sid};
+use crate::api::{ControlError, MutedBy, RoomEvent, SessionEvent};
+use crate::model::{Identity, RoomName, SubscriptionWish, TrackInfo, TrackSid};
+use crate::negotiate::ReceiveLine;
+
+impl Participant {
+    /// What an m-line carries, by its description or else by its kind.
+    pub(super) fn source_of(&self, mid: &str, kind: MediaKind) -> TrackSource {
+        match (self.described.get(mid), kind) {
+            (Some(description), _) => description.source,
+            (None, MediaKind::Audio) => TrackSource::Microphone,
+            (None, MediaKind::Video) => TrackSource::Camera,
+        }
+    }
+
+    /// Whether it may publish this. Who is hidden is not heard either.
+    pub(super) fn may_publish(&self, source: TrackSource) -> bool {
+        let permissions = &self.permissions;
+        let sources = &permissions.can_publish_sources;
+        permissions.can_publish
+            && !permissions.hidden
+            && (sources.is_empty() || sources.contains(&source))
+    }
+
+    /// Whether its engine feeds it tracks that it said nothing about.
+    fn takes_everything(&self) -> bool {
+        let listening = &self.listening;
+        self.permissions.can_subscribe && listening.auto_subscribe && listening.only.is_none()
+    }
+
+    /// What its engine must be told about a track; `None`: nothing special.
+    fn wish_for(&self, track: TrackId, owner: &Identity) -> Option<Wish> {
+        let said = self.listening.wishes.get(&track).copied();
+        let meant = self.listening.only.as_ref() == Some(owner);
+        let wish = said.or_else(|| meant.then(Wish::default))?;
+        Some(Wish {
+            wanted: wish.wanted && self.permissions.can_subscribe,
+            ..wish
+        })
+    }
+}
+
+impl State {
+    /// Brings a participant's tracks in line with what its last offer sends and what it may
+    /// publish, and its engine in line with both.
+    pub(super) fn sync_tracks(&mut self, id: ParticipantId) {
+        let Some(participant) = self.people.get(&id) else {
+            return;
+        };
+        let Some(negotiated) = &participant.negotiated else {
+            return;
+        };
+        let lines: Vec<ReceiveLine> = negotiated
+            .receive_lines()
+            .filter(|line| {
+                participant.may_publish(participant.source_of(line.mid.as_str(), line.kind))
+            })
+            .cloned()
+            .collect();
+        let before = participant.tracks.clone();
+        let mut tracks = Vec::with_capacity(lines.len());
+        let mut new = Vec::new();
+        for line in &lines {
+            let is_this = |track: &&TrackId| {
+                let track = self.tracks.get(track);
+                track.is_some_and(|track| (track.mid, track.since) == (line.mid, line.since))
+            };
+            let track = match before.iter().find(is_this) {
+                Some(&track) => track,
+                None => {
+                    let track = self.make_track(id, line);
+                    new.push(track);
+                    track
+                }
+            };
+            tracks.push(track);
+        }
+        for track in before {
+            if !tracks.contains(&track) {
+                self.unpublish(track);
+            }
+        }
+        if let Some(participant) = self.people.get_mut(&id) {
+            participant.tracks.clone_from(&tracks);
+        }
+        self.put_session(id);
+        for &track in &tracks {
+            match new.contains(&track) {
+                true => self.announce_track(track),
+                false => self.redescribe(track),
+            }
+            self.route_track(track);
+            self.refresh_relays(track);
+            self.tell_wishes_about(track);
+        }
+        self.tell_all_wishes(id);
+    }
+
+    fn make_track(&mut self, owner: ParticipantId, line: &ReceiveLine) -> TrackId {
+        let id = TrackId(self.next_id());
+        let sid = TrackSid(new_sid("TR"));
+        let participant = self.people.get(&owner);
+        let described = participant.and_then(|p| p.described.get(line.mid.as_str()));
+        let track = Track {
+            sid: sid.clone(),
+            owner,
+            kind: line.kind,
+            mid: line.mid,
+            since: line.since,
+            source: participant.map_or(TrackSource::Other, |participant| {
+                participant.source_of(line.mid.as_str(), line.kind)
+            }),
+            name: described.map(|d| d.name.clone()).unwrap_or_default(),
+            size: described.map_or((0, 0), |d| (d.width, d.height)),
+            simulcast: line.rids.len().max(line.ssrcs.len()) > 1,
+            codec: None,
+            muted_by_owner: described.is_some_and(|d| d.muted),
+            muted_by_server: false,
+            links: BTreeSet::new(),
+            relays: BTreeMap::new(),
+        };
+        self.tracks.insert(id, track);
+        self.track_ids.insert(sid, id);
+        id
+    }
+
+    /// Takes over what a later offer says of a track.
+    fn redescribe(&mut self, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(&id) else {
+            return;
+        };
+        let described = self.people.get(&track.owner).map(|owner| &owner.described);
+        let Some(description) = described.and_then(|all| all.get(track.mid.as_str())) else {
+            return;
+        };
+        let size = (description.width, description.height);
+        let same = track.name == description.name
+            && (track.source, track.size) == (description.source, size);
+        if !same {
+            track.name.clone_from(&description.name);
+            (track.source, track.size) = (description.source, size);
+            self.announce_track_update(id);
+        }
+    }
+
+    /// Tells a session's engine what its last offer, its tracks and its permissions come to.
+    fn put_session(&mut self, id: ParticipantId) {
+        let Some(participant) = self.people.get(&id) else {
+            return;
+        };
+        let Some(negotiated) = &participant.negotiated else {
+            return;
+        };
+        let config = negotiated.session_config(|line| {
+            let tracks = participant.tracks.iter();
+            let mut tracks = tracks.filter_map(|id| Some((*id, self.tracks.get(id)?)));
+            let (id, track) = tracks.find(|(_, track)| track.mid == line.mid)?;
+            Some((id, track.source, track.is_muted()))
+        });
+        let command = MediaCommand::PutSession {
+            session: participant.session,
+            participant: id,
+            room: participant.room,
+            config,
+            auto_subscribe: participant.takes_everything(),
+        };
+        self.send_media(participant.worker, command);
+    }
+
+    fn announce_track(&mut self, id: TrackId) {
+        let Some((owner, info)) = self.owner_and_info(id) else {
+            return;
+        };
+        let Some(identity) = self.identity(owner) else {
+            return;
+        };
+        for room in self.rooms_of(owner) {
+            let event = SessionEvent::TrackPublished(identity.clone(), info.clone());
+            self.tell_room(room, owner, &event);
+        }
+        self.announce_of(owner, |room, who| {
+            RoomEvent::TrackPublished(room, who, info)
+        });
+    }
+
+    pub(super) fn announce_track_update(&mut self, id: TrackId) {
+        let Some((owner, info)) = self.owner_and_info(id) else {
+            return;
+        };
+        let Some(identity) = self.identity(owner) else {
+            return;
+        };
+        for room in self.rooms_of(owner) {
+            let event = SessionEvent::TrackUpdated(identity.clone(), info.clone());
+            self.tell_room(room, owner, &event);
+        }
+        self.announce_of(owner, |room, who| RoomEvent::TrackUpdated(room, who, info));
+    }
+
+    /// Ends a track. Its engine is told with the session's next configuration, or its end.
+    pub(super) fn unpublish(&mut self, id: TrackId) {
+        let Some((owner, info)) = self.owner_and_info(id) else {
+            return;
+        };
+        self.close_relays(id);
+        self.tracks.remove(&id);
+        self.track_ids.remove(&info.sid);
+        if let Some(participant) = self.people.get_mut(&owner) {
+            participant.tracks.retain(|&track| track != id);
+        }
+        let Some(identity) = self.identity(owner) else {
+            return;
+        };
+        for room in self.rooms_of(owner) {
+            for member in self.members(room) {
+                if let Some(member) = self.people.get_mut(&member) {
+                    member.listening.wishes.remove(&id);
+                }
+            }
+            let event = SessionEvent::TrackUnpublished(identity.clone(), info.sid.clone());
+            self.tell_room(room, owner, &event);
+        }
+        self.announce_of(owner, |room, who| {
+            RoomEvent::TrackUnpublished(room, who, info)
+        });
+    }
+
+    /// Tells the world something about a participant in its room.
+    fn announce_of(
+        &self,
+        id: ParticipantId,
+        event: impl FnOnce(crate::model::RoomInfo, crate::model::ParticipantInfo) -> RoomEvent,
+    ) {
+        let room = self.people.get(&id).map(|participant| participant.room);
+        let room = room.and_then(|room| self.room_info(room).ok());
+        if let Some((room, info)) = room.zip(self.participant_info(id)) {
+            self.announce(event(room, info));
+        }
+    }
+
+    pub(super) fn set_track_muted(
+        &mut self,
+        room: &RoomName,
+        sid: &TrackSid,
+        by: MutedBy,
+        muted: bool,
+    ) -> Result<TrackInfo, ControlError> {
+        let room = self.room_id(room)?;
+        let unknown = || ControlError::TrackNotFound(sid.clone());
+        let id = self.track_ids.get(sid).copied().ok_or_else(unknown)?;
+        let track = self.tracks.get_mut(&id).ok_or_else(unknown)?;
+        let owner = track.owner;
+        let participant = self.people.get(&owner).ok_or_else(unknown)?;
+        if participant.room != room {
+            return Err(unknown());
+        }
+        let worker = participant.worker;
+        let was = track.is_muted();
+        match by {
+            MutedBy::Owner => track.muted_by_owner = muted,
+            MutedBy::Server => track.muted_by_server = muted,
+        }
+        let is = track.is_muted();
+        if was != is {
+            let command = MediaCommand::SetMuted {
+                track: id,
+                muted: is,
+            };
+            self.send_media(worker, command);
+            self.announce_track_update(id);
+            if by == MutedBy::Server {
+                self.tell(owner, SessionEvent::OwnTrackMuted(sid.clone(), is));
+            }
+        }
+        self.track_info(id).ok_or_else(unknown)
+    }
+
+    pub(super) fn set_subscription(
+        &mut self,
+        room: &RoomName,
+        identity: &Identity,
+        sid: &TrackSid,
+        wish: SubscriptionWish,
+    ) -> Result<(), ControlError> {
+        let id = self.member(room, identity)?;
+        let room = self.room_id(room)?;
+        let unknown = || ControlError::TrackNotFound(sid.clone());
+        let track = self.track_ids.get(sid).copied().ok_or_else(unknown)?;
+        let owner = self.tracks.get(&track).ok_or_else(unknown)?.owner;
+        if owner == id || !self.rooms_of(owner).contains(&room) {
+            return Err(unknown());
+        }
+        if let Some(participant) = self.people.get_mut(&id) {
+            if wish.wanted && !participant.permissions.can_subscribe {
+                return Err(ControlError::NotPermitted("canSubscribe"));
+            }
+            let wish = Wish {
+                wanted: wish.wanted,
+                largest: wish.largest,
+            };
+            participant.listening.wishes.insert(track, wish);
+        }
+        self.tell_wish(id, track);
+        Ok(())
+    }
+
+    /// Tells a listener's engine what it wants of one track, if that is anything special.
+    fn tell_wish(&mut self, id: ParticipantId, track: TrackId) {
+        let Some(participant) = self.people.get(&id) else {
+            return;
+        };
+        let owner = self.tracks.get(&track).map(|track| track.owner);
+        let Some(identity) = owner
+            .filter(|&owner| owner != id)
+            .and_then(|o| self.identity(o))
+        else {
+            return;
+        };
+        if participant.negotiated.is_none() {
+            return;
+        }
+        if let Some(wish) = participant.wish_for(track, &identity) {
+            let session = participant.session;
+            let command = MediaCommand::SetWish {
+                session,
+                track,
+                wish,
+            };
+            self.send_media(participant.worker, command);
+        }
+    }
+
+    /// Tells a listener's engine everything that it wants in its room.
+    pub(super) fn tell_all_wishes(&mut self, id: ParticipantId) {
+        let room = self.people.get(&id).map(|participant| participant.room);
+        for track in room.map(|room| self.tracks_in(room)).unwrap_or_default() {
+            self.tell_wish(id, track);
+        }
+    }
+
+    /// Tells the engines of all listeners what they want of a track.
+    pub(super) fn tell_wishes_about(&mut self, track: TrackId) {
+        let Some(owner) = self.tracks.get(&track).map(|track| track.owner) else {
+            return;
+        };
+        for room in self.rooms_of(owner) {
+            for member in self.members(room) {
+                self.tell_wish(member, track);
+            }
+        }
+    }
+
+    /// Forgets what was said about tracks that are not offered in the participant's room.
+    pub(super) fn forget_unreachable_wishes(&mut self, id: ParticipantId) {
+        let room = self.people.get(&id).map(|participant| participant.room);
+        let offered = room.map(|room| self.tracks_in(room)).unwrap_or_default();
+        if let Some(participant) = self.people.get_mut(&id) {
+            let wishes = &mut participant.listening.wishes;
+            wishes.retain(|track, _| offered.contains(track));
+        }
+    }
+
+    fn owner_and_info(&self, id: TrackId) -> Option<(ParticipantId, TrackInfo)> {
+        Some((self.tracks.get(&id)?.owner, self.track_info(id)?))
+    }
+
+    pub(super) fn track_info(&self, id: TrackId) -> Option<TrackInfo> {
+        let track = self.tracks.get(&id)?;
+        let (width, height) = track.size;
+        Some(TrackInfo {
+            sid: track.sid.clone(),
+            kind: track.kind,
+            source: track.source,
+            name: track.name.clone(),
+            muted: track.is_muted(),
+            codec: track.codec,
+            simulcast: track.simulcast,
+            mid: track.mid.to_string(),
+            width,
+            height,
+        })
+    }
+}
