@@ -40,7 +40,11 @@ pub(crate) struct Encoding {
     pub(crate) nack: NackGenerator,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) stats: ReceiveStats,
+    /// How often the stream was started over: another number, another stream.
+    pub(crate) epoch: u8,
     numbers: SeqUnwrapper,
+    /// Packets in a row that are far behind the newest.
+    strangers: u8,
     clock: StreamClock,
     clock_rate_hz: u32,
     life: Life,
@@ -63,13 +67,22 @@ pub(crate) struct Received {
     pub(crate) lost: u64,
     /// The gap before it is too large to be filled by repairs.
     pub(crate) beyond_repair: bool,
+    /// The publisher counts anew under the same SSRC.
+    pub(crate) restarted: bool,
 }
 
+/// A packet this far behind the newest is not late but counted otherwise: nobody repairs that
+/// long. RFC 3550 A.1 has 100 (MAX_MISORDER) for streams without repair.
+const BEHIND_MAX: u64 = 3000;
+/// After so many of them in a row the publisher counts anew.
+const STRANGERS_MAX: u8 = 8;
+
 impl Encoding {
-    pub(crate) fn new(track: TrackKey, name: StreamName, config: &EngineConfig) -> Self {
+    pub(crate) fn new(track: TrackKey, name: StreamName, epoch: u8, config: &EngineConfig) -> Self {
         Self {
             track,
             name,
+            epoch,
             feeds: Vec::new(),
             cache: PacketCache::new(config.cache_duration, config.cache_bytes_max),
             facts: FactsReader::default(),
@@ -77,6 +90,7 @@ impl Encoding {
             keyframes: KeyframeRequests::new(config.keyframe_request_interval),
             stats: ReceiveStats::default(),
             numbers: SeqUnwrapper::new(),
+            strangers: 0,
             clock: StreamClock::default(),
             clock_rate_hz: 0,
             life: Life::Silent,
@@ -93,6 +107,12 @@ impl Encoding {
         format: Option<&PayloadConfig>,
     ) -> Received {
         let ext_seq = self.extend(sequence_number);
+        let behind = self.numbers.newest().unwrap_or(ext_seq) - ext_seq;
+        self.strangers = if behind > BEHIND_MAX {
+            self.strangers.saturating_add(1)
+        } else {
+            0
+        };
         if let Some(format) = format {
             self.clock_rate_hz = format.codec.clock_rate_hz();
         }
@@ -106,6 +126,7 @@ impl Encoding {
             ext_seq,
             lost,
             beyond_repair: arrival == Some(Arrival::BeyondRepair),
+            restarted: self.strangers >= STRANGERS_MAX,
         }
     }
 

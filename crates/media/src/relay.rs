@@ -1,13 +1,13 @@
 //! Tracks that go to, or come from, another engine; and what the two ends say to each other.
 //!
 //! ```text
-//! packet    1  encoding  flags  payload type  sequence number (2)  timestamp (4)
+//! packet    1  encoding  epoch  flags  payload type  sequence number (2)  timestamp (4)
 //!              length of extensions (1)  { kind  length  content }...  payload
 //! keyframe  2  encoding                                        (towards the source)
 //! clock     3  encoding  wall clock (8)  timestamp (4)
 //! ```
 //! `encoding` is the place among the track's encodings, which both ends derive from the same
-//! declaration. Numbers are big-endian. Flags: bit 0 is the marker. A relay carries what its
+//! declaration; another `epoch` is another stream in its place. Numbers are big-endian. Flags: bit 0 is the marker. A relay carries what its
 //! engines wrote, but it may cross a network: a message is parsed as any other bytes are.
 
 use core::ops::Range;
@@ -72,6 +72,7 @@ pub(crate) enum Message<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RelayedPacket<'a> {
     pub(crate) encoding: u8,
+    pub(crate) epoch: u8,
     pub(crate) marker: bool,
     pub(crate) payload_type: PayloadType,
     pub(crate) sequence_number: u16,
@@ -86,11 +87,12 @@ impl<'a> Message<'a> {
         let (&[kind, encoding], rest) = message.split_first_chunk()?;
         match kind {
             PACKET => {
-                let (&[flags, payload_type, s0, s1, t0, t1, t2, t3, len], rest) =
+                let (&[epoch, flags, payload_type, s0, s1, t0, t1, t2, t3, len], rest) =
                     rest.split_first_chunk()?;
                 let (records, payload) = rest.split_at_checked(usize::from(len))?;
                 Some(Self::Packet(RelayedPacket {
                     encoding,
+                    epoch,
                     marker: flags & 1 != 0,
                     payload_type,
                     sequence_number: u16::from_be_bytes([s0, s1]),
@@ -134,6 +136,7 @@ impl RelayedPacket<'_> {
         to.extend([
             PACKET,
             self.encoding,
+            self.epoch,
             u8::from(self.marker),
             self.payload_type,
         ]);
@@ -216,6 +219,7 @@ mod tests {
         extensions.push(ExtensionKind::DependencyDescriptor, &[7; 40]);
         let bytes = written(&Message::Packet(RelayedPacket {
             encoding: 2,
+            epoch: 9,
             marker: true,
             payload_type: 96,
             sequence_number: 0xfffe,
@@ -227,8 +231,13 @@ mod tests {
             panic!("not a packet: {bytes:?}");
         };
         assert_eq!(
-            (packet.encoding, packet.marker, packet.payload_type),
-            (2, true, 96)
+            (
+                packet.encoding,
+                packet.epoch,
+                packet.marker,
+                packet.payload_type
+            ),
+            (2, 9, true, 96)
         );
         assert_eq!(
             (packet.sequence_number, packet.timestamp),
@@ -266,6 +275,7 @@ mod tests {
         extensions.push(ExtensionKind::AudioLevel, &[0x8a]);
         let bytes = written(&Message::Packet(RelayedPacket {
             encoding: 0,
+            epoch: 0,
             marker: false,
             payload_type: 111,
             sequence_number: 1,

@@ -107,6 +107,15 @@ impl Session {
         self.streams.retain(|stream| stream.encoding() != encoding);
     }
 
+    /// Lets another encoding have the SSRCs of one.
+    pub(crate) fn rebind(&mut self, from: EncodingKey, to: EncodingKey) {
+        self.streams.update(|stream| match *stream {
+            Stream::Media(encoding) if encoding == from => *stream = Stream::Media(to),
+            Stream::Repair(encoding) if encoding == from => *stream = Stream::Repair(to),
+            Stream::Media(_) | Stream::Repair(_) => {}
+        });
+    }
+
     /// The SSRC under which an encoding's own packets come, if any did or will.
     pub(crate) fn media_ssrc(&self, encoding: EncodingKey) -> Option<Ssrc> {
         self.streams.key_of(&Stream::Media(encoding))
@@ -176,6 +185,10 @@ impl<T: Copy + PartialEq> SsrcTable<T> {
                 self.ssrcs.swap_remove(index);
             }
         }
+    }
+
+    fn update(&mut self, change: impl FnMut(&mut T)) {
+        self.values.iter_mut().for_each(change);
     }
 
     pub(crate) fn clear(&mut self) {

@@ -11,7 +11,8 @@ pub const PACKET_BYTES_MAX: usize = 1440;
 pub trait PacketSink {
     /// One RTP packet for a session. `index` is its 48-bit packet index (RFC 3711 §3.3.1:
     /// roll-over counter and sequence number), `len_max` a bound on its length; `write` is called
-    /// at most once with at least `len_max` bytes and returns how many it wrote.
+    /// at most once with at least `len_max` bytes and returns how many it wrote; 0 when the
+    /// packet turned out not to fit: nothing is to be sent then.
     fn rtp(
         &mut self,
         to: SessionKey,

@@ -243,16 +243,20 @@ impl Slot {
         }
     }
 
-    /// Takes the outcome of a later offer: which format carries the source is found out anew,
-    /// at the next point where a receiver can begin, if the old one is not agreed any more.
-    pub(crate) fn configure(&mut self, config: SlotConfig) {
+    /// Takes the outcome of a later offer. False when what flows cannot go on as it did: the slot
+    /// then waits until a receiver can begin anew.
+    pub(crate) fn configure(&mut self, config: SlotConfig) -> bool {
         self.config = config;
-        self.carriage = self.carriage.filter(|carriage| {
-            self.config
-                .payloads
-                .iter()
-                .any(|p| p.payload_type == carriage.out && p.codec == carriage.codec)
+        let Some(carriage) = self.carriage else {
+            return true;
+        };
+        let still_agreed = self.config.payloads.iter().any(|p| {
+            p.payload_type == carriage.out && p.codec == carriage.codec && p.rtx == carriage.rtx
         });
+        if !still_agreed {
+            self.carriage = None;
+        }
+        still_agreed
     }
 
     /// The repetition of a packet that the peer misses, if it is known and granted. `payload_len`

@@ -109,8 +109,11 @@ impl Engine {
         let rtt = session.reporting.rtt;
         for sequence_number in lost.sequence_numbers() {
             self.counters.nacks_received += 1;
-            let Some(slot) = self.slots.get_mut(key) else {
-                return;
+            let slot = self.slots.get_mut(key);
+            let Some(slot) = slot.filter(|slot| slot.config.ssrc == media) else {
+                // RTX streams are not repaired themselves.
+                self.counters.nacks_refused += 1;
+                continue;
             };
             let payload_len = |encoding, source_seq| {
                 let encoding = self.encodings.get(encoding)?;

@@ -93,6 +93,11 @@ impl Engine {
         }
         let repairs_due = encoding.nack.next_timeout();
         self.arm_session_at(repairs_due, from);
+        if received.restarted {
+            // The packets until here are lost; so is the frame that they belong to.
+            self.start_over(key);
+            return;
+        }
         if received.beyond_repair {
             self.want_keyframe(key);
         }
@@ -157,7 +162,7 @@ impl Engine {
         let stream = match stream {
             // The publisher goes on under another SSRC.
             Stream::Media(encoding) if session.media_ssrc(encoding).is_some() => {
-                Stream::Media(self.renew_encoding(encoding)?)
+                Stream::Media(self.start_over(encoding)?)
             }
             stream => stream,
         };
@@ -168,6 +173,12 @@ impl Engine {
         // Keyframes may be wanted of it since before it could be asked.
         self.arm_session(from);
         Some(stream)
+    }
+
+    /// Takes what comes from now on for another stream of the same name.
+    fn start_over(&mut self, key: EncodingKey) -> Option<EncodingKey> {
+        let epoch = self.encodings.get(key)?.epoch.wrapping_add(1);
+        self.renew_encoding(key, epoch)
     }
 
     fn named_stream(

@@ -1,7 +1,7 @@
 //! Tracks and their encodings: how they come, change and go.
 
 use super::Engine;
-use crate::config::{ReceiveConfig, SessionKey, TrackId};
+use crate::config::{ReceiveConfig, SessionKey};
 use crate::encoding::{Encoding, EncodingKey, StreamName};
 use crate::room::RoomKey;
 use crate::session::{Published, Stream};
@@ -96,7 +96,7 @@ impl Engine {
     }
 
     fn insert_encoding(&mut self, track: TrackKey, name: StreamName) -> Option<EncodingKey> {
-        let encoding = Encoding::new(track, name, &self.config);
+        let encoding = Encoding::new(track, name, 0, &self.config);
         let key = self.encodings.insert(encoding)?;
         if let StreamName::Ssrc(ssrc, rtx) = name
             && let Some(Track {
@@ -133,17 +133,21 @@ impl Engine {
         }
     }
 
-    /// Starts an encoding over, because another SSRC goes on in its place: numbers of the stream
-    /// before mean nothing in the new one.
-    pub(super) fn renew_encoding(&mut self, key: EncodingKey) -> Option<EncodingKey> {
+    /// Starts an encoding over, because its publisher counts anew, perhaps under another SSRC:
+    /// numbers of the stream before mean nothing in the new one.
+    pub(super) fn renew_encoding(&mut self, key: EncodingKey, epoch: u8) -> Option<EncodingKey> {
         let encoding = self.encodings.get(key)?;
         let (track_key, name) = (encoding.track, encoding.name);
-        let new = self
-            .encodings
-            .insert(Encoding::new(track_key, name, &self.config))?;
         let track = self.tracks.get_mut(track_key)?;
+        let renewed = Encoding::new(track_key, name, epoch, &self.config);
+        let new = self.encodings.insert(renewed)?;
         for encoding in track.encodings.iter_mut().filter(|e| **e == key) {
             *encoding = new;
+        }
+        if let Origin::Session(session) = track.origin
+            && let Some(session) = self.sessions.get_mut(session)
+        {
+            session.rebind(key, new);
         }
         self.remove_encoding(key);
         self.retarget_track(track_key);
@@ -171,19 +175,7 @@ impl Engine {
         };
         self.names.tracks.remove(&id);
         for room in track.rooms() {
-            self.forget_wishes(room, track.id);
             self.withdraw(key, room);
-        }
-    }
-
-    fn forget_wishes(&mut self, room: RoomKey, track: TrackId) {
-        let Some(room) = self.rooms.get(room) else {
-            return;
-        };
-        for &session in &room.sessions {
-            if let Some(session) = self.sessions.get_mut(session) {
-                session.wishes.retain(|&(t, _)| t != track);
-            }
         }
     }
 

@@ -128,6 +128,7 @@ impl Engine {
         };
         let message = Message::Packet(RelayedPacket {
             encoding,
+            epoch: self.encodings.get(from).map_or(0, |e| e.epoch),
             marker: packet.marker,
             payload_type: packet.payload_type,
             sequence_number: packet.sequence_number,
@@ -209,6 +210,15 @@ impl Engine {
     }
 
     fn receive_relayed(&mut self, now: Time, key: EncodingKey, packet: &RelayedPacket<'_>) {
+        let known = self.encodings.get(key).map(|e| e.epoch);
+        let key = if known == Some(packet.epoch) {
+            Some(key)
+        } else {
+            self.renew_encoding(key, packet.epoch)
+        };
+        let Some(key) = key else {
+            return;
+        };
         let Some(encoding) = self.encodings.get_mut(key) else {
             return;
         };

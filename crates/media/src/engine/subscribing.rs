@@ -75,8 +75,10 @@ impl Engine {
     fn reconfigure_slot(&mut self, key: SlotKey, config: SlotConfig) -> SlotKey {
         if let Some(slot) = self.slots.get_mut(key)
             && slot.config != config
+            && !slot.configure(config)
+            && let Some(target) = slot.target
         {
-            slot.configure(config);
+            self.want_keyframe(target);
         }
         key
     }
@@ -111,7 +113,11 @@ impl Engine {
 
     pub(super) fn set_wish(&mut self, key: SessionKey, track: TrackId, wish: Wish) {
         if let Some(session) = self.sessions.get_mut(key) {
-            session.wishes.retain(|&(t, _)| t != track);
+            // Wishes of tracks that ended are swept out when a new one comes.
+            let tracks = &self.names.tracks;
+            session
+                .wishes
+                .retain(|(t, _)| *t != track && tracks.contains_key(t));
             session.wishes.push((track, wish));
         }
         self.unsettle_session(key);

@@ -197,3 +197,16 @@ fn a_closed_relay_carries_nothing_and_ends_its_track() {
     let refused = pair.near.engine.handle_command(pair.near.now, again);
     assert_eq!(refused, Err(CommandError::UnknownRelay(RELAY)));
 }
+
+#[test]
+fn a_stream_that_starts_over_is_followed_over_the_relay() {
+    let mut track = receive(1, TrackSource::Camera, 0);
+    track.ssrcs.clear();
+    let mut pair = Pair::new(&track);
+    let alice = pair.near.engine.session_key(SessionId(1)).unwrap();
+    for ssrc in [7000, 300, 9000] {
+        let mut camera = Source::new(alice, Codec::Vp8, ssrc).named("s1", None);
+        assert_eq!(pair.send_frame(&mut camera, true), 3);
+        assert_eq!(pair.send_frame(&mut camera, false), 3);
+    }
+}

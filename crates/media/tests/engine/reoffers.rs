@@ -122,8 +122,11 @@ fn payload_types_may_change() {
     let mut vp8 = payload(Codec::Vp8);
     (vp8.payload_type, vp8.rtx) = (120, Some(121));
     lines[0].payloads = vec![vp8];
+    world.advance_ms(1000);
+    world.take_asked(alice);
     world.put_session(2, ROOM, session(vec![], lines));
     world.advance_ms(1);
+    assert_eq!(world.take_asked(alice).keyframes, [100]);
     camera.send_frame(&mut world, true);
     let sent = &world.take_streams(bob)[&5000];
     assert_eq!(sent.last().unwrap().header().payload_type, 120);

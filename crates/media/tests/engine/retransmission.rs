@@ -91,6 +91,18 @@ fn what_was_never_sent_is_not_repeated() {
 }
 
 #[test]
+fn rtx_streams_are_not_repaired_themselves() {
+    let (mut world, _, bob) = call();
+    let sent = world.take_streams(bob).remove(&SLOT).unwrap();
+    world.advance_ms(30);
+    let number = sent[0].header().sequence_number;
+    world.rtcp(bob, |writer| {
+        writer.nack(77, SLOT + 1, [number]).unwrap();
+    });
+    assert!(world.take_sent().is_empty());
+}
+
+#[test]
 fn nothing_is_repeated_where_no_rtx_was_negotiated() {
     let mut world = World::new();
     let alice = world.join(

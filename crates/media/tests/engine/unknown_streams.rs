@@ -101,3 +101,31 @@ fn simulcast_streams_are_known_by_mid_and_rid_and_so_are_their_repairs() {
     assert_eq!(world.take_streams(bob)[&5000].len(), 3);
     assert_eq!(world.counter("rtp_unknown_ssrc"), 0);
 }
+
+#[test]
+fn a_publisher_that_counts_anew_under_one_ssrc_is_followed() {
+    let mut world = World::new();
+    let alice = world.join(
+        1,
+        session(vec![receive(2, TrackSource::Camera, 1000)], vec![]),
+    );
+    let bob = world.join(2, session(vec![], slots(5000, 0, 1)));
+    let mut camera = Source::new(alice, Codec::Vp8, 1000);
+    camera.seq = 20_000;
+    for frame in 0..20 {
+        camera.send_frame(&mut world, frame == 0);
+    }
+    let last = world.take_streams(bob)[&5000].last().unwrap().index;
+    camera.seq = 100;
+    for _ in 0..5 {
+        camera.send_frame(&mut world, false);
+    }
+    world.take_sent();
+    world.advance_ms(1000);
+    assert_eq!(world.take_asked(alice).keyframes.first(), Some(&1000));
+    camera.send_frame(&mut world, true);
+    camera.send_frame(&mut world, false);
+    let sent = &world.take_streams(bob)[&5000];
+    assert_eq!(sent.len(), 6);
+    assert_eq!(sent[0].index, last + 1);
+}
