@@ -13,6 +13,7 @@ pub mod api;
 pub mod dtls;
 pub mod sctp;
 pub mod srtp;
+pub mod udp;
 
 mod demux;
 mod ice;
@@ -22,7 +23,6 @@ mod tcp;
 #[cfg(test)]
 mod testing;
 mod transport;
-mod udp;
 mod worker;
 
 pub use transport::Transport;

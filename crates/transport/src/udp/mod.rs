@@ -11,7 +11,7 @@
 //! standard library; [`Offload::probe`] finds out, and [`Offload::NONE`] forces that road.
 //!
 //! This is the only place with `unsafe` code, all of it in `sys`. It knows nothing of what is in
-//! a datagram.
+//! a datagram. It is public for the load generator, which must not cost more than the server.
 
 mod recv;
 mod runs;
@@ -30,9 +30,9 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-pub(crate) use self::recv::{RecvBatch, RecvCounters};
-pub(crate) use self::runs::RunHint;
-pub(crate) use self::send::{SendCounters, SendQueue};
+pub use self::recv::{RecvBatch, RecvCounters};
+pub use self::runs::RunHint;
+pub use self::send::{SendCounters, SendQueue};
 
 /// What we ask the kernel to buffer per socket and direction: at 10 Gbit/s about 3 ms, at
 /// 1 Gbit/s 30 ms, longer than a worker is ever away.
@@ -40,13 +40,13 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// What the kernel can do for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Offload {
+pub struct Offload {
     /// `recvmmsg` and `sendmmsg`.
-    pub(crate) batches: bool,
+    pub batches: bool,
     /// `UDP_GRO`: one receive returns several datagrams of one source.
-    pub(crate) gro: bool,
+    pub gro: bool,
     /// `UDP_SEGMENT`: one send carries several datagrams to one destination.
-    pub(crate) gso: bool,
+    pub gso: bool,
 }
 
 impl Offload {
@@ -59,7 +59,7 @@ impl Offload {
     };
 
     /// Tries what this kernel knows. Never fails: what cannot be tried is not there.
-    pub(crate) fn probe() -> Self {
+    pub fn probe() -> Self {
         let Ok(socket) = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)) else {
             return Self {
                 batches: false,
@@ -77,7 +77,7 @@ impl Offload {
 }
 
 /// A bound, non-blocking socket.
-pub(crate) struct UdpSocket {
+pub struct UdpSocket {
     inner: mio::net::UdpSocket,
     local: SocketAddr,
     offload: Offload,
@@ -90,7 +90,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Whatever the system says, e.g. that the port is taken.
-    pub(crate) fn bind(address: SocketAddr, offload: Offload) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, offload: Offload) -> io::Result<Self> {
         let domain = Domain::for_address(address);
         let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
@@ -112,32 +112,33 @@ impl UdpSocket {
     }
 
     /// The address that it is bound to.
-    pub(crate) const fn local(&self) -> SocketAddr {
+    pub const fn local(&self) -> SocketAddr {
         self.local
     }
 }
 
 /// A socket and what waits to be sent through it. Lives on the worker's thread.
-pub(crate) struct Port {
+pub struct Port {
     pub(crate) socket: UdpSocket,
-    pub(crate) queue: SendQueue,
+    /// What waits to be sent.
+    pub queue: SendQueue,
 }
 
 impl Port {
     /// Adds an empty queue to a socket.
-    pub(crate) fn new(socket: UdpSocket) -> Self {
+    pub fn new(socket: UdpSocket) -> Self {
         let queue = SendQueue::new(socket.offload);
         Self { socket, queue }
     }
 
     /// Sends what is queued, as far as the socket takes it; the rest waits.
-    pub(crate) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         self.queue.flush(&self.socket);
     }
 
     /// Lends `len` bytes of the queue, sending first if it is full.
     /// `None` only if `len` exceeds the queue.
-    pub(crate) fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+    pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         if !self.queue.has_room(len) {
             self.queue.flush(&self.socket);
             self.queue.make_room(len);
@@ -146,7 +147,7 @@ impl Port {
     }
 
     /// Queues a copy of one datagram on its own.
-    pub(crate) fn push(&mut self, to: SocketAddr, datagram: &[u8]) {
+    pub fn push(&mut self, to: SocketAddr, datagram: &[u8]) {
         if let Some(place) = self.reserve(datagram.len()) {
             place.copy_from_slice(datagram);
             self.queue
@@ -155,12 +156,12 @@ impl Port {
     }
 
     /// Whether the socket took no more at the last flush: it has to be watched for room.
-    pub(crate) const fn is_blocked(&self) -> bool {
+    pub const fn is_blocked(&self) -> bool {
         self.queue.is_blocked()
     }
 
     /// The part that a poller registers.
-    pub(crate) fn source(&mut self) -> &mut mio::net::UdpSocket {
+    pub fn source(&mut self) -> &mut mio::net::UdpSocket {
         &mut self.socket.inner
     }
 }

@@ -29,19 +29,19 @@ pub(super) struct Received {
 
 /// What happened on the way in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct RecvCounters {
+pub struct RecvCounters {
     /// System calls that received something.
-    pub(crate) calls: u64,
+    pub calls: u64,
     /// Messages that they returned.
-    pub(crate) messages: u64,
+    pub messages: u64,
     /// Messages larger than their slot or from an address that is none; dropped.
-    pub(crate) malformed: u64,
+    pub malformed: u64,
     /// Calls that failed.
-    pub(crate) errors: u64,
+    pub errors: u64,
 }
 
 /// A batch of received datagrams and the room for the next one. One per worker.
-pub(crate) struct RecvBatch {
+pub struct RecvBatch {
     slab: Box<[u8]>,
     slot_bytes: usize,
     received: Vec<Received>,
@@ -51,7 +51,7 @@ pub(crate) struct RecvBatch {
 
 impl RecvBatch {
     /// Room for what `offload` says may come at once. Untouched room costs no memory.
-    pub(crate) fn new(offload: Offload) -> Self {
+    pub fn new(offload: Offload) -> Self {
         let slot_bytes = if offload.gro {
             GRO_SLOT_BYTES
         } else {
@@ -68,7 +68,7 @@ impl RecvBatch {
 
     /// Replaces the batch by what waits in the socket. `true`: there may be more. Errors are
     /// counted: of a socket without a connection none is final.
-    pub(crate) fn receive(&mut self, port: &Port) -> bool {
+    pub fn receive(&mut self, port: &Port) -> bool {
         self.received.clear();
         let result = match &mut self.scratch {
             Some(scratch) => {
@@ -111,7 +111,7 @@ impl RecvBatch {
     }
 
     /// The batch, datagram by datagram, with their sources.
-    pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+    pub fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
         let slots = self.slab.chunks_exact_mut(self.slot_bytes);
         self.received.iter().zip(slots).flat_map(|(message, slot)| {
             let bytes = slot.get_mut(..message.len).unwrap_or_default();
@@ -121,7 +121,7 @@ impl RecvBatch {
     }
 
     /// What happened since the start.
-    pub(crate) const fn counters(&self) -> &RecvCounters {
+    pub const fn counters(&self) -> &RecvCounters {
         &self.counters
     }
 }

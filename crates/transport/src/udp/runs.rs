@@ -18,7 +18,7 @@ pub(super) const RUN_BYTES_MAX: u32 = 65_507;
 /// Remembers the run that a sender's next packet may join. Each sender keeps one; a stale hint
 /// does no harm.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct RunHint {
+pub struct RunHint {
     generation: u32,
     run: u32,
 }

@@ -15,27 +15,27 @@ const SLAB_BYTES: usize = 256 << 10;
 
 /// What happened on the way out.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SendCounters {
+pub struct SendCounters {
     /// Datagrams that the kernel took.
-    pub(crate) datagrams: u64,
+    pub datagrams: u64,
     /// Their bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// System calls that sent.
-    pub(crate) calls: u64,
+    pub calls: u64,
     /// Sends with more than one datagram.
-    pub(crate) gso_runs: u64,
+    pub gso_runs: u64,
     /// Datagrams in those.
-    pub(crate) gso_datagrams: u64,
+    pub gso_datagrams: u64,
     /// Times that the socket took no more.
-    pub(crate) blocked: u64,
+    pub blocked: u64,
     /// Datagrams given up because newer ones needed the place.
-    pub(crate) dropped: u64,
+    pub dropped: u64,
     /// Datagrams that the system refused, e.g. for lack of a route.
-    pub(crate) errors: u64,
+    pub errors: u64,
 }
 
 /// Packets of one socket that wait to be sent.
-pub(crate) struct SendQueue {
+pub struct SendQueue {
     slab: Box<[u8]>,
     used: usize,
     runs: Runs,
@@ -66,7 +66,7 @@ impl SendQueue {
     }
 
     /// Queues the first `len` bytes of what `reserve` lent.
-    pub(crate) fn commit(&mut self, to: SocketAddr, len: usize, hint: &mut RunHint) {
+    pub fn commit(&mut self, to: SocketAddr, len: usize, hint: &mut RunHint) {
         let Ok(short) = u16::try_from(len) else {
             debug_assert!(false, "packet of {len} bytes");
             return;
@@ -97,7 +97,7 @@ impl SendQueue {
     }
 
     /// What happened since the start.
-    pub(crate) const fn counters(&self) -> &SendCounters {
+    pub const fn counters(&self) -> &SendCounters {
         &self.counters
     }
 
