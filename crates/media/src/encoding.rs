@@ -133,7 +133,7 @@ impl Encoding {
     /// Counts a packet that came as a repair; returns its extended sequence number.
     pub(crate) fn repair(&mut self, now: Time, sequence_number: u16) -> u64 {
         let ext_seq = self.extend(sequence_number);
-        self.nack.on_packet(now, ext_seq);
+        self.nack.on_repair(now, ext_seq);
         ext_seq
     }
 

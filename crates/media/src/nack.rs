@@ -49,18 +49,36 @@ pub(crate) struct NackGenerator {
     missing: VecDeque<Missing>,
     /// Not later than the earliest due time.
     next_due: Option<Time>,
+    /// From the first ask to the repair: the round trip, unless the first ask was lost.
+    answer_time: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     ext_seq: u64,
     since: Time,
+    first_asked: Option<Time>,
     due: Time,
     tries: u8,
 }
 
 impl NackGenerator {
-    /// Takes note of a packet, whether original or repair, by its extended sequence number.
+    /// Takes note of a repair by the extended sequence number of its original.
+    pub(crate) fn on_repair(&mut self, now: Time, ext_seq: u64) -> Arrival {
+        let index = self.missing.binary_search_by_key(&ext_seq, |m| m.ext_seq);
+        let missing = index.ok().and_then(|index| self.missing.get(index));
+        if let Some(asked) = missing.and_then(|m| m.first_asked) {
+            let answer = now.since(asked);
+            // The shortest is right: a longer one had its first ask lost. Paths change, slowly.
+            self.answer_time = Some(match self.answer_time {
+                Some(time) if time < answer => time + (answer - time) / 16,
+                _ => answer,
+            });
+        }
+        self.on_packet(now, ext_seq)
+    }
+
+    /// Takes note of a packet by its extended sequence number.
     pub(crate) fn on_packet(&mut self, now: Time, ext_seq: u64) -> Arrival {
         let Some(highest) = self.highest else {
             self.highest = Some(ext_seq);
@@ -88,6 +106,7 @@ impl NackGenerator {
                 .extend((highest + 1..ext_seq).map(|ext_seq| Missing {
                     ext_seq,
                     since: now,
+                    first_asked: None,
                     due,
                     tries: 0,
                 }));
@@ -104,12 +123,14 @@ impl NackGenerator {
     }
 
     /// Calls `ask` with each sequence number that is to be asked for now, ascending. `rtt` is the
-    /// measured round trip to the publisher, if there is one.
+    /// measured round trip to the publisher, if there is one; a publisher that receives nothing
+    /// never reports one, and then the time that answers took serves.
     pub(crate) fn poll(&mut self, now: Time, rtt: Option<Duration>, mut ask: impl FnMut(u16)) {
         if self.next_due.is_none_or(|due| due > now) {
             return;
         }
-        let again = now + rtt.unwrap_or(DEFAULT_RTT) + RTT_MARGIN;
+        let rtt = rtt.or(self.answer_time).unwrap_or(DEFAULT_RTT);
+        let again = now + rtt + RTT_MARGIN;
         let mut next_due: Option<Time> = None;
         self.missing.retain_mut(|m| {
             if m.due <= now {
@@ -118,6 +139,7 @@ impl NackGenerator {
                 }
                 ask(m.ext_seq as u16);
                 m.tries += 1;
+                m.first_asked.get_or_insert(now);
                 m.due = again;
             }
             next_due = Some(next_due.map_or(m.due, |d| d.min(m.due)));

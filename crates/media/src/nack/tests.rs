@@ -76,6 +76,41 @@ fn gives_up_after_ten_tries_or_a_second() {
     assert_eq!(tries, 4, "at 5, 315, 625 and 935 ms");
 }
 
+/// A publisher that receives nothing reports no round trip. Here each answer takes 300 ms and a
+/// tenth of them is lost.
+#[test]
+fn learns_from_answers_how_long_they_take() {
+    let mut nack = NackGenerator::default();
+    let mut answers: Vec<(u64, u64)> = Vec::new();
+    let (mut asks, mut missing) = ([0, 0], [0, 0]);
+    for ms in 0..20_000 {
+        let half = usize::from(ms > 10_000);
+        let seq = ms / 5;
+        let lost = seq % 10 == 3;
+        if ms % 5 == 0 && !lost {
+            nack.on_packet(at(ms), seq);
+        }
+        missing[half] += u64::from(ms % 5 == 0 && lost);
+        answers.retain(|&(when, seq)| {
+            if when == ms {
+                nack.on_repair(at(ms), seq);
+            }
+            when != ms
+        });
+        nack.poll(at(ms), None, |seq| {
+            asks[half] += 1;
+            if asks[half] % 10 != 0 {
+                answers.push((ms + 300, u64::from(seq)));
+            }
+        });
+    }
+    let per_packet = asks[1] as f64 / missing[1] as f64;
+    assert!(
+        per_packet < 1.3,
+        "{per_packet} asks for each missing packet"
+    );
+}
+
 #[test]
 fn gives_up_what_a_keyframe_makes_needless() {
     let mut nack = NackGenerator::default();
