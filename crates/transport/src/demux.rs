@@ -64,11 +64,13 @@ impl Routes {
         *self.ufrags.entry(ufrag.to_owned()).or_insert(session) == session
     }
 
-    /// Takes a fragment away again.
-    pub(crate) fn remove_ufrag(&mut self, ufrag: &str, session: SessionKey) {
-        if self.by_ufrag(ufrag) == Some(session) {
+    /// Takes a fragment away again. `false` if it was another session's.
+    pub(crate) fn remove_ufrag(&mut self, ufrag: &str, session: SessionKey) -> bool {
+        let own = self.by_ufrag(ufrag) == Some(session);
+        if own {
             self.ufrags.remove(ufrag);
         }
+        own
     }
 
     /// Gives a proved path to a session. Returns the other session that had it before: behind
@@ -151,7 +153,7 @@ mod tests {
         let mut routes = Routes::default();
         assert!(routes.add_ufrag("abcd", SessionKey(1)));
         assert!(!routes.add_ufrag("abcd", SessionKey(2)));
-        routes.remove_ufrag("abcd", SessionKey(2));
+        assert!(!routes.remove_ufrag("abcd", SessionKey(2)));
         assert_eq!(routes.by_ufrag("abcd"), Some(SessionKey(1)));
     }
 }

@@ -1,6 +1,5 @@
 //! Starts the workers and is the door to them.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,18 +9,21 @@ use mio::{Poll, Waker};
 use tokio::sync::mpsc;
 
 use crate::api::{
-    Candidate, Command, Event, Fingerprint, Protocol, QueueFull, TransportConfig, TransportError,
+    Candidate, Command, Event, Fingerprint, QueueFull, TransportConfig, TransportError,
     WorkerId,
 };
 use crate::dtls::DtlsIdentity;
 use crate::session::Patience;
 use crate::tcp::Arrival;
-use crate::tcp::acceptor::{Acceptor, Directory, Listeners, WorkerDoor};
+use crate::tcp::acceptor::{Acceptor, Directory, WorkerDoor};
 use crate::udp::{Offload, UdpSocket};
 use crate::worker::{BATCHES_MAX, Batch, RelayDoor, Setup, poller, spawn};
 
+mod addresses;
 #[cfg(test)]
 mod tests;
+
+use self::addresses::{Addresses, candidates};
 
 /// Commands that may wait at a worker.
 const COMMANDS_MAX: usize = 8192;
@@ -67,7 +69,8 @@ impl Transport {
         check(&config)?;
         tracing::debug!(?offload, "UDP");
         let identity = Arc::new(DtlsIdentity::generate()?);
-        let listeners = bind_tcp(&config)?;
+        let addresses = Addresses::of(&config);
+        let listeners = addresses.bind_tcp(config.tcp_port)?;
         let tcp_port = match &listeners {
             Some(listeners) => Some(listeners.port().map_err(TransportError::Start)?),
             None => None,
@@ -76,7 +79,11 @@ impl Transport {
         // All sockets and queues first, then all threads.
         let mut parts = Vec::with_capacity(config.workers);
         for worker in 0..config.workers {
-            parts.push(Parts::new(&config, worker, offload)?);
+            let port = match config.udp_port {
+                0 => 0,
+                first => first + worker as u16,
+            };
+            parts.push(Parts::new(addresses.bind_udp(port, offload)?)?);
         }
         let doors: Vec<RelayDoor> = parts.iter().map(Parts::relay_door).collect();
         let arrivals = parts.iter().map(Parts::arrival_door).collect();
@@ -211,26 +218,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(
-        config: &TransportConfig,
-        worker: usize,
-        offload: Offload,
-    ) -> Result<Self, TransportError> {
+    fn new(sockets: Vec<UdpSocket>) -> Result<Self, TransportError> {
         let (poll, waker) = poller().map_err(TransportError::Start)?;
-        let mut sockets = Vec::with_capacity(config.bind.len());
-        for ip in &config.bind {
-            let port = match config.udp_port {
-                0 => 0,
-                first => first + worker as u16,
-            };
-            let address = SocketAddr::new(*ip, port);
-            let socket = UdpSocket::bind(address, offload);
-            sockets.push(socket.map_err(|source| TransportError::Bind {
-                protocol: "UDP",
-                address,
-                source,
-            })?);
-        }
         Ok(Self {
             poll,
             waker,
@@ -271,53 +260,4 @@ fn check(config: &TransportConfig) -> Result<(), TransportError> {
     } else {
         Ok(())
     }
-}
-
-fn bind_tcp(config: &TransportConfig) -> Result<Option<Listeners>, TransportError> {
-    let Some(port) = config.tcp_port else {
-        return Ok(None);
-    };
-    let listeners = Listeners::bind(&config.bind, port);
-    listeners.map(Some).map_err(|source| TransportError::Bind {
-        protocol: "TCP",
-        address: SocketAddr::new(config.bind[0], port),
-        source,
-    })
-}
-
-/// Each advertised address with the port of the socket that serves it: the one bound to that very
-/// address, or else the first of its family (any address, or the inner side of a NAT). Where
-/// nothing is advertised, the bound addresses are, as far as they say where.
-fn candidates(
-    advertised: &[IpAddr],
-    sockets: &[UdpSocket],
-    tcp_port: Option<u16>,
-) -> Vec<Candidate> {
-    let bound: Vec<SocketAddr> = sockets.iter().map(UdpSocket::local).collect();
-    let own: Vec<IpAddr> = bound.iter().map(SocketAddr::ip).collect();
-    let addresses = if advertised.is_empty() {
-        own.iter().filter(|ip| !ip.is_unspecified()).collect()
-    } else {
-        advertised.iter().collect::<Vec<_>>()
-    };
-    let mut candidates = Vec::with_capacity(2 * addresses.len());
-    for ip in addresses {
-        let exact = bound.iter().find(|local| local.ip() == *ip);
-        let family = || bound.iter().find(|local| local.is_ipv4() == ip.is_ipv4());
-        let Some(local) = exact.or_else(family) else {
-            tracing::warn!(%ip, "an advertised address has no socket of its family");
-            continue;
-        };
-        candidates.push(Candidate {
-            protocol: Protocol::Udp,
-            address: SocketAddr::new(*ip, local.port()),
-        });
-        if let Some(port) = tcp_port {
-            candidates.push(Candidate {
-                protocol: Protocol::TcpPassive,
-                address: SocketAddr::new(*ip, port),
-            });
-        }
-    }
-    candidates
 }

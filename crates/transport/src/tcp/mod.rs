@@ -10,6 +10,8 @@
 
 pub(crate) mod acceptor;
 mod frames;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io::{self, Write};

@@ -4,12 +4,15 @@
 //! Datagrams, commands and time go in; out come datagrams (into [`Links`]) and events (into
 //! `events`). It reads no clock and waits for nothing, so tests can drive it step by step.
 
+mod commands;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crosspoint_media::command::Command as MediaCommand;
-use crosspoint_media::config::{EngineConfig, SessionId, SessionKey};
+use crosspoint_media::config::{EngineConfig, SessionKey};
 use crosspoint_media::engine::Engine;
 use crosspoint_wire::stun::{Message, REPLY_BYTES_MAX};
 use crosspoint_wire::time::Time;
@@ -21,15 +24,19 @@ use super::relays::Batch;
 use super::sessions::Sessions;
 use super::sink::Sink;
 use super::timers::Timers;
-use crate::api::{CloseReason, Command, DtlsVersions, Event, IceCredentials, WorkerReport};
+use crate::api::{CloseReason, DtlsVersions, Event};
 use crate::demux::{Kind, Routes};
-use crate::dtls::{DtlsFailure, DtlsIdentity, DtlsServer, Output, PollBuffer};
-use crate::ice::{Agent, Refused};
+use crate::dtls::{DtlsFailure, DtlsIdentity, Output, PollBuffer};
+use crate::ice::Refused;
 use crate::path::{Link, Path};
 use crate::sctp::DataEvent;
 use crate::session::{Lapse, Patience, Session};
 use crate::srtp::SrtpError;
 use crate::tcp::acceptor::Directory;
+
+/// Shortest time to a session's next timer. A stack that asks for the past again and again must not
+/// keep the worker from everything else.
+const TIMER_MIN: Duration = Duration::from_millis(1);
 
 /// What a core is made from, each time.
 #[derive(Clone)]
@@ -188,8 +195,7 @@ impl Core {
             }
         };
         if let Some(retired) = accepted.retired {
-            self.routes.remove_ufrag(&retired, key);
-            self.plan.directory.remove(&retired);
+            self.remove_ufrag(&retired, key);
         }
         if accepted.proved {
             self.counters.stun_answered += 1;
@@ -213,6 +219,12 @@ impl Core {
         }
         if let Link::Tcp(connection) = path.link {
             links.tcp.set_proved(connection);
+        }
+    }
+
+    fn remove_ufrag(&mut self, ufrag: &str, key: SessionKey) {
+        if self.routes.remove_ufrag(ufrag, key) {
+            self.plan.directory.remove(ufrag);
         }
     }
 
@@ -319,11 +331,11 @@ impl Core {
         }
         match end {
             Some(reason) => self.close(links, now, key, Some(reason)),
-            None => self.reschedule(key),
+            None => self.reschedule(now, key),
         }
     }
 
-    fn reschedule(&mut self, key: SessionKey) {
+    fn reschedule(&mut self, now: Time, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             let channels = session.channels.as_ref();
             let channels = channels.and_then(|channels| channels.next_timeout());
@@ -331,7 +343,7 @@ impl Core {
             let stacks = stacks.into_iter().flatten().min();
             let stacks = stacks.map_or(Time::NEVER, |at| self.plan.clock.time(at));
             let at = stacks.min(session.next_lapse(self.plan.patience));
-            self.timers.schedule(session, at);
+            self.timers.schedule(session, at.max(now + TIMER_MIN));
         }
     }
 
@@ -391,121 +403,6 @@ impl Core {
         }
     }
 
-    pub(super) fn handle_command(&mut self, links: &mut Links, now: Time, command: Command) {
-        self.counters.commands += 1;
-        match command {
-            Command::OpenSession {
-                session,
-                local,
-                remote,
-                fingerprints,
-            } => {
-                let dtls = DtlsServer::new(
-                    Arc::clone(&self.plan.identity),
-                    self.plan.versions,
-                    fingerprints,
-                    self.plan.clock.instant(now),
-                );
-                self.open(now, session, &local, &remote, dtls);
-            }
-            Command::RestartIce {
-                session,
-                local,
-                remote,
-            } => self.restart_ice(session, &local, &remote),
-            Command::CloseSession { session } => {
-                if let Some(key) = self.engine.session_key(session) {
-                    self.close(links, now, key, None);
-                }
-            }
-            Command::Media(command, reply) => {
-                let removed = match command {
-                    // The engine frees the key: the transport must not outlive it.
-                    MediaCommand::RemoveSession { session } => self.engine.session_key(session),
-                    _ => None,
-                };
-                let outcome = match removed {
-                    Some(key) if self.sessions.contains(key) => {
-                        self.close(links, now, key, None);
-                        Ok(())
-                    }
-                    _ => self.engine.handle_command(now, command),
-                };
-                if let Some(reply) = reply {
-                    // Who asked may have gone.
-                    let _ = reply.send(outcome);
-                }
-            }
-            Command::RouteRelay { relay, peer } => {
-                let worker = peer.map(|worker| usize::from(worker.0));
-                links.relays.route(relay, worker);
-            }
-            Command::SendData {
-                session,
-                channel,
-                payload,
-                text,
-            } => {
-                let instant = self.plan.clock.instant(now);
-                let key = self.engine.session_key(session);
-                let open = key.and_then(|key| self.sessions.get_mut(key));
-                let channels = open.and_then(|session| session.channels.as_mut());
-                let sent = channels.is_some_and(|channels| {
-                    channels.send(instant, channel, &payload, text).is_ok()
-                });
-                match key {
-                    Some(key) if sent => self.drive(links, now, key, None),
-                    _ => self.counters.data_unsendable += 1,
-                }
-            }
-            Command::Report(reply) => {
-                let _ = reply.send(self.report(links));
-            }
-            #[cfg(test)]
-            Command::Panic => panic!("on command"),
-        }
-    }
-
-    fn open(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        local: &IceCredentials,
-        remote: &IceCredentials,
-        dtls: DtlsServer,
-    ) {
-        let key = self.engine.open_session(id);
-        if self.sessions.contains(key) {
-            // The same command again.
-            return;
-        }
-        if !self.routes.add_ufrag(&local.ufrag, key) {
-            tracing::error!(session = id.0, "user name fragment is taken");
-        }
-        self.plan.directory.insert(&local.ufrag, self.plan.worker);
-        self.counters.sessions_opened += 1;
-        let agent = Agent::new(now, local, remote);
-        self.sessions
-            .insert(Session::new(now, id, key, agent, dtls));
-        self.reschedule(key);
-    }
-
-    fn restart_ice(&mut self, id: SessionId, local: &IceCredentials, remote: &IceCredentials) {
-        let key = self.engine.session_key(id);
-        let Some((key, session)) = key.and_then(|key| Some((key, self.sessions.get_mut(key)?)))
-        else {
-            return;
-        };
-        if let Some(replaced) = session.ice.restart(local, remote) {
-            self.routes.remove_ufrag(&replaced, key);
-            self.plan.directory.remove(&replaced);
-        }
-        if !self.routes.add_ufrag(&local.ufrag, key) {
-            tracing::error!(session = id.0, "user name fragment is taken");
-        }
-        self.plan.directory.insert(&local.ufrag, self.plan.worker);
-    }
-
     /// Ends a session; with a reason if `control` does not know yet.
     fn close(
         &mut self,
@@ -524,8 +421,7 @@ impl Core {
             }
         }
         for ufrag in session.ice.ufrags() {
-            self.routes.remove_ufrag(ufrag, key);
-            self.plan.directory.remove(ufrag);
+            self.remove_ufrag(ufrag, key);
         }
         links.tcp.flush();
         for path in session.ice.paths() {
@@ -559,19 +455,6 @@ impl Core {
     pub(super) fn footprint(&self) -> (usize, usize, usize) {
         let (ufrags, paths) = self.routes.footprint();
         (ufrags, paths, self.sessions.len())
-    }
-
-    fn report(&mut self, links: &Links) -> WorkerReport {
-        self.counters.relay_undelivered = links.relays.dropped();
-        let mut counters: Vec<_> = self.counters.iter().collect();
-        counters.extend(links.counters());
-        counters.extend(self.engine.counters().iter());
-        WorkerReport {
-            counters,
-            sessions: self.sessions.len(),
-            rooms: self.engine.room_count(),
-            tracks: self.engine.track_count(),
-        }
     }
 }
 

@@ -127,3 +127,77 @@ impl Roster {
         (rooms.into_iter().collect(), sessions.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::api::{CloseReason, DataChannelKind};
+
+    const fn lasting(session: u64) -> Event {
+        Event::Closed {
+            session: SessionId(session),
+            reason: CloseReason::PeerClosed,
+        }
+    }
+
+    const fn transient() -> Event {
+        Event::Data {
+            session: SessionId(0),
+            channel: DataChannelKind::Reliable,
+            payload: Bytes::new(),
+            text: false,
+        }
+    }
+
+    #[test]
+    fn lasting_events_wait_for_room_and_keep_their_order() {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let mut outbox = Outbox::new(WorkerId(3), sender);
+        for session in 0..10 {
+            outbox.push(lasting(session));
+            outbox.pass();
+        }
+        assert!(outbox.is_waiting());
+        let mut got = Vec::new();
+        while let Ok((worker, event)) = receiver.try_recv() {
+            assert_eq!(worker, WorkerId(3));
+            let Event::Closed { session, .. } = event else {
+                panic!("{event:?}");
+            };
+            got.push(session.0);
+            outbox.pass();
+        }
+        assert_eq!(got, (0..10).collect::<Vec<_>>());
+        assert_eq!(outbox.dropped(), 0);
+    }
+
+    #[test]
+    fn messages_are_dropped_while_the_reader_is_behind() {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let mut outbox = Outbox::new(WorkerId(0), sender);
+        for _ in 0..10 {
+            outbox.push(transient());
+            outbox.pass();
+        }
+        assert_eq!(outbox.dropped(), 7);
+        assert!(!outbox.is_waiting());
+        while receiver.try_recv().is_ok() {}
+        outbox.push(transient());
+        outbox.pass();
+        assert!(receiver.try_recv().is_ok());
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (sender, _receiver) = mpsc::channel(1);
+        let mut outbox = Outbox::new(WorkerId(0), sender);
+        for session in 0..WAITING_MAX as u64 + 10 {
+            outbox.push(lasting(session));
+            outbox.pass();
+        }
+        assert_eq!(outbox.waiting.len(), WAITING_MAX);
+        assert_eq!(outbox.dropped(), 9);
+    }
+}

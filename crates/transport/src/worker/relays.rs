@@ -149,3 +149,73 @@ impl Relays {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token};
+
+    use super::*;
+
+    /// Relays to one worker, its queue, and what keeps the waker alive.
+    fn relays() -> (Relays, Receiver<Batch>, Poll) {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (batches, queue) = sync_channel(BATCHES_MAX);
+        let relays = Relays::new(vec![RelayDoor { batches, waker }]);
+        (relays, queue, poll)
+    }
+
+    #[test]
+    fn messages_of_a_turn_arrive_in_one_batch_and_in_order() {
+        let (mut relays, queue, _poll) = relays();
+        let relay = RelayId(u64::MAX);
+        relays.route(relay, Some(0));
+        let messages: [&[u8]; 3] = [b"one", b"", &[9; 3000]];
+        for message in messages {
+            relays.push(relay, message);
+        }
+        relays.flush();
+        let batch = queue.try_recv().unwrap();
+        let got: Vec<_> = batch.messages().collect();
+        assert_eq!(got, messages.map(|message| (relay, message)));
+        assert!(queue.try_recv().is_err());
+        assert_eq!(relays.dropped(), 0);
+    }
+
+    #[test]
+    fn buffers_come_back() {
+        let (mut relays, queue, _poll) = relays();
+        relays.route(RelayId(1), Some(0));
+        let mut buffers = Vec::new();
+        for _ in 0..6 {
+            relays.push(RelayId(1), &[1; 5000]);
+            relays.flush();
+            let batch = queue.try_recv().unwrap();
+            buffers.push(batch.bytes.as_ptr());
+            batch.finish();
+        }
+        buffers.sort_unstable();
+        buffers.dedup();
+        assert!(buffers.len() <= 2, "{} buffers", buffers.len());
+    }
+
+    #[test]
+    fn what_leads_nowhere_or_finds_a_full_queue_is_dropped_and_counted() {
+        let (mut relays, queue, _poll) = relays();
+        relays.push(RelayId(1), b"no route");
+        relays.route(RelayId(1), Some(5));
+        relays.push(RelayId(1), b"no such worker");
+        assert_eq!(relays.dropped(), 2);
+        relays.route(RelayId(1), Some(0));
+        for _ in 0..=BATCHES_MAX {
+            relays.push(RelayId(1), b"a");
+            relays.push(RelayId(1), b"b");
+            relays.flush();
+        }
+        assert_eq!(relays.dropped(), 4);
+        assert_eq!(queue.try_iter().count(), BATCHES_MAX);
+        relays.route(RelayId(1), None);
+        relays.push(RelayId(1), b"no route any more");
+        assert_eq!(relays.dropped(), 5);
+    }
+}

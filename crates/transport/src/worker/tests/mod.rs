@@ -247,6 +247,20 @@ fn closing_a_session_tells_the_peer_and_forgets_it() {
 }
 
 #[test]
+fn a_session_that_never_got_media_can_be_closed_twice() {
+    let mut bench = Bench::new();
+    let peer = bench.stranger(1);
+    bench.command(peer.open_command());
+    let session = peer.id;
+    bench.command(Command::CloseSession { session });
+    bench.command(Command::CloseSession { session });
+    bench.command(Command::CloseSession {
+        session: SessionId(77),
+    });
+    assert_eq!(bench.core.footprint(), (0, 0, 0));
+}
+
+#[test]
 fn removing_a_session_from_the_engine_closes_its_transport() {
     let mut bench = Bench::new();
     let mut alice = bench.connected(1, path(1));
