@@ -59,7 +59,7 @@ impl RetransmitGate {
         // A NACK that is here sooner than a round trip after the sending cannot be about it. The
         // measured round trip may be a little long, and ages are whole milliseconds.
         let patience = match rtt {
-            Some(rtt) => rtt - rtt / 4,
+            Some(rtt) => rtt - rtt / 8,
             None if packet.resends() == 0 => Duration::ZERO,
             None => UNKNOWN_RTT,
         };

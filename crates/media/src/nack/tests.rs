@@ -142,7 +142,7 @@ fn grants_an_ask_once_a_round_trip_and_five_times() {
             granted.push(ms);
         }
     }
-    assert_eq!(granted, [30, 60, 90, 120, 150]);
+    assert_eq!(granted, [35, 70, 105, 140, 175]);
     let refused = gate.grant(at(2000), RTT, &mut packet, 100);
     assert_eq!(refused, Err(Refusal::TooOften));
 }
