@@ -4,6 +4,7 @@
 
 mod people;
 
+mod far_away;
 mod floods;
 mod forwarding;
 mod keyframes;
@@ -11,4 +12,5 @@ mod lip_sync;
 mod long_runs;
 mod loss;
 mod random_scripts;
+mod speakers;
 mod switching;
