@@ -156,7 +156,7 @@ fn a_browser_that_only_watches_is_answered() {
 }
 
 #[test]
-fn firefox_with_its_simulcast_and_a_transport_per_m_line_is_answered() {
+fn firefox_with_its_simulcast_is_answered() {
     check_golden("firefox");
 }
 
@@ -181,7 +181,7 @@ fn obs_is_answered() {
 }
 
 #[test]
-fn aiortc_with_candidates_in_the_offer_is_answered() {
+fn aiortc_with_a_transport_and_candidates_per_m_line_is_answered() {
     check_golden("aiortc");
 }
 
@@ -321,11 +321,9 @@ fn what_may_not_be_published_is_not_asked_for() {
 
 #[test]
 fn the_tagged_m_line_is_the_first_that_is_accepted() {
-    let text = offer_text("chrome_whep").replace("a=rtpmap:96 VP8", "a=rtpmap:96 VP1");
-    let text = in_section(&text, 0, "m", "m");
     // Nothing in the first m-line is known any more.
-    let mut unknown = text.clone();
-    for name in ["VP9", "H264", "AV1"] {
+    let mut unknown = offer_text("chrome_whep");
+    for name in ["VP8", "VP9", "H264", "AV1"] {
         unknown = unknown.replace(&format!(" {name}/90000"), " none/90000");
     }
     let answer = SessionDescription::parse(&first(&unknown).answer).unwrap();

@@ -257,7 +257,9 @@ impl State {
         }
         self.retire_room(room, worker);
         self.counters.session_ended(reason);
+        let room = self.rooms.get(&room).map(|room| room.name.as_str());
         tracing::info!(
+            room,
             identity = %participant.profile.identity,
             session = session.0,
             reason = reason.label(),
