@@ -38,6 +38,11 @@ export class Peer extends Emitter {
   #sending = [];
   /** Senders that an unpublished track left, by the shape of what they can carry. */
   #idle = /** @type {{ shape: string, transceiver: RTCRtpTransceiver }[]} */ ([]);
+  /**
+   * What belongs together for lip sync: camera with microphone, screen with its sound. Only their
+   * ids matter, as msid of the offer.
+   */
+  #streams = { person: new MediaStream(), screen: new MediaStream() };
   /** @type {Record<ChannelLabel, RTCDataChannel>} */
   #channels;
   /** The last negotiation that was begun. @type {Promise<unknown>} */
@@ -109,7 +114,7 @@ export class Peer extends Emitter {
     const { kind, source } = track;
     const { simulcast, codec } = track.options;
     const encodings = kind === "video" ? videoEncodings({ ...track.size, source, simulcast, codec }) : [];
-    const shape = [kind, source === "screen_share", encodings.length].join();
+    const shape = [kind, source.startsWith("screen_share"), encodings.length].join();
     const live = track.mediaStreamTrack.readyState === "live" ? track.mediaStreamTrack : null;
     const idle = this.#idle.findIndex((entry) => entry.shape === shape);
     let transceiver;
@@ -118,8 +123,12 @@ export class Peer extends Emitter {
       transceiver.direction = "sendonly";
       transceiver.sender.replaceTrack(live).catch(() => {});
     } else {
-      const init = { direction: /** @type {const} */ ("sendonly"), sendEncodings: encodings };
-      transceiver = this.#pc.addTransceiver(live ?? kind, init);
+      const stream = source.startsWith("screen_share") ? this.#streams.screen : this.#streams.person;
+      transceiver = this.#pc.addTransceiver(live ?? kind, {
+        direction: "sendonly",
+        sendEncodings: encodings,
+        streams: [stream],
+      });
       shapes.set(transceiver, shape);
     }
     prefer(transceiver, kind, codec);
@@ -201,7 +210,7 @@ export class Peer extends Emitter {
 
   /** @returns {Promise<Answer>} */
   async #negotiateOnce() {
-    const offer = await this.#makeOffer();
+    const offer = await browserSays(this.#makeOffer());
     let answer;
     try {
       answer = await this.#exchange(offer);
@@ -209,18 +218,15 @@ export class Peer extends Emitter {
       await this.#takeBack();
       throw error;
     }
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await browserSays(this.#pc.setRemoteDescription({ type: "answer", sdp: answer.sdp }));
     return answer;
   }
 
   /** @returns {Promise<Offer>} */
   async #makeOffer() {
-    if (this.#pc.signalingState === "closed") throw new CrosspointError("aborted", "the room was left");
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
-    return {
-      sdp: this.#pc.localDescription?.sdp ?? "",
-      tracks: this.#sending.map(describe),
-    };
+    const sdp = this.#pc.localDescription?.sdp ?? "";
+    return { sdp, tracks: this.#sending.map(describe) };
   }
 
   async #takeBack() {
@@ -252,6 +258,22 @@ export class Peer extends Emitter {
 
 /** What the m-lines that we made can carry. @type {WeakMap<RTCRtpTransceiver, string>} */
 const shapes = new WeakMap();
+
+/**
+ * What the browser refuses, as an error of ours.
+ *
+ * @template T
+ * @param {Promise<T>} outcome
+ * @returns {Promise<T>}
+ */
+async function browserSays(outcome) {
+  try {
+    return await outcome;
+  } catch (cause) {
+    const closed = cause instanceof DOMException && cause.name === "InvalidStateError";
+    throw new CrosspointError(closed ? "aborted" : "media_failed", String(cause), { cause });
+  }
+}
 
 /**
  * @param {LocalTrack} track
