@@ -148,7 +148,7 @@ fn try_write(
             Some(_) => slot.config.rtx_ssrc?,
         },
     };
-    let mut at = write_header(buffer, &header, slot, &cached.extensions, stamp)?;
+    let mut at = write_header(buffer, &header, slot, cached, packet.picture, stamp)?;
     if let Some(original) = packet.repair_of {
         // RFC 4588 §4: the original sequence number stands before the payload.
         buffer
@@ -166,7 +166,8 @@ fn write_header(
     buffer: &mut [u8],
     header: &RtpHeader,
     slot: &Slot,
-    forwarded: &ForwardedExtensions,
+    cached: &CachedPacket,
+    picture: PicturePatch,
     stamp: &Stamp,
 ) -> Option<usize> {
     let mut writer = HeaderWriter::new(buffer, header).ok()?;
@@ -182,8 +183,15 @@ fn write_header(
     if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
         writer.extension(id, &stamp.abs_send_time).ok()?;
     }
-    for (kind, content) in forwarded.iter() {
-        if let Some(id) = ids.id(kind) {
+    for (kind, content) in cached.extensions.iter() {
+        let Some(id) = ids.id(kind) else { continue };
+        if kind == ExtensionKind::DependencyDescriptor {
+            let mut copy = [0; size_of::<ForwardedExtensions>()];
+            let descriptor = copy.get_mut(..content.len())?;
+            descriptor.copy_from_slice(content);
+            cached.facts.picture.write_descriptor(picture, descriptor);
+            writer.extension(id, descriptor).ok()?;
+        } else {
             writer.extension(id, content).ok()?;
         }
     }

@@ -48,6 +48,7 @@ impl FrameFacts {
             id: None,
             tl0: None,
             named_by_distance: false,
+            frame: None,
         },
     };
 }
@@ -62,6 +63,9 @@ pub(crate) struct PictureFields {
     /// Other pictures name this one by the difference of their ids (P_DIFF and the picture groups
     /// of VP9), so that ids must keep their distances even over pictures that are left out.
     pub(crate) named_by_distance: bool,
+    /// Frame number of the dependency descriptor, if there is one. Like named ids it keeps its
+    /// distances.
+    pub(crate) frame: Option<u16>,
 }
 
 /// What to write over the [`PictureFields`] of one packet.
@@ -71,6 +75,8 @@ pub(crate) struct PicturePatch {
     pub(crate) id: u16,
     /// New TL0PICIDX.
     pub(crate) tl0: u8,
+    /// New frame number of the dependency descriptor.
+    pub(crate) frame: u16,
 }
 
 impl PictureFields {
@@ -81,6 +87,13 @@ impl PictureFields {
         }
         if let Some(tl0) = self.tl0 {
             tl0.patch(payload, patch.tl0);
+        }
+    }
+
+    /// Writes `patch` into a copy of the dependency descriptor: its second and third byte.
+    pub(crate) fn write_descriptor(&self, patch: PicturePatch, descriptor: &mut [u8]) {
+        if let (Some(_), Some(number)) = (self.frame, descriptor.get_mut(1..3)) {
+            number.copy_from_slice(&patch.frame.to_be_bytes());
         }
     }
 }
@@ -112,7 +125,10 @@ impl FactsReader {
         if codec.kind() == MediaKind::Video
             && let Some(descriptor) = extensions.get(ExtensionKind::DependencyDescriptor)
         {
-            return self.descriptor_facts(descriptor).unwrap_or_default();
+            let mut facts = self.descriptor_facts(descriptor).unwrap_or_default();
+            // Known even of a frame whose structure is not.
+            facts.picture.frame = frame_number(descriptor);
+            return facts;
         }
         let facts = match codec {
             Codec::Opus | Codec::Pcmu | Codec::Pcma => Ok(FrameFacts::SOUND),
@@ -127,11 +143,10 @@ impl FactsReader {
     fn descriptor_facts(&mut self, descriptor: &[u8]) -> Result<FrameFacts, ParseError> {
         let known = self.dependencies.is_some();
         let dependencies = self.dependencies.get_or_insert_default();
-        let late = |&[_, n0, n1]: &[u8; 3]| {
-            let behind = self.newest_frame.wrapping_sub(u16::from_be_bytes([n0, n1]));
-            known && (1..=LATE_FRAMES_MAX).contains(&behind)
+        let late = |number| {
+            known && (1..=LATE_FRAMES_MAX).contains(&self.newest_frame.wrapping_sub(number))
         };
-        let frame = if descriptor.first_chunk().is_some_and(late) {
+        let frame = if frame_number(descriptor).is_some_and(late) {
             dependencies.read_late(descriptor)?
         } else {
             let frame = dependencies.read(descriptor)?;
@@ -165,6 +180,12 @@ impl FactsReader {
     }
 }
 
+/// AV1 RTP specification, appendix A.8.2: behind the first byte.
+fn frame_number(descriptor: &[u8]) -> Option<u16> {
+    let &[_, high, low] = descriptor.first_chunk()?;
+    Some(u16::from_be_bytes([high, low]))
+}
+
 fn vp8_facts(packet: Vp8) -> FrameFacts {
     FrameFacts {
         keyframe: packet.keyframe_start,
@@ -177,6 +198,7 @@ fn vp8_facts(packet: Vp8) -> FrameFacts {
             id: packet.picture_id,
             tl0: packet.tl0_pic_idx,
             named_by_distance: false,
+            frame: None,
         },
     }
 }
@@ -194,6 +216,7 @@ fn vp9_facts(packet: Vp9) -> FrameFacts {
             id: packet.picture_id,
             tl0: packet.tl0_pic_idx,
             named_by_distance: true,
+            frame: None,
         },
     }
 }
@@ -302,10 +325,18 @@ mod tests {
         assert!(facts.keyframe && facts.first_of_frame && facts.switch_up);
         assert_eq!(facts.temporal, 1);
         let mut payload = VP8;
-        let patch = PicturePatch { id: 0x7fff, tl0: 9 };
+        let patch = PicturePatch {
+            id: 0x7fff,
+            tl0: 9,
+            frame: 0,
+        };
         facts.picture.write(patch, &mut payload);
         assert_eq!(payload, [0x90, 0xe0, 0xff, 0xff, 9, 0x60, 0x10, 1, 2]);
-        let patch = PicturePatch { id: 0x1234, tl0: 7 };
+        let patch = PicturePatch {
+            id: 0x1234,
+            tl0: 7,
+            frame: 0,
+        };
         facts.picture.write(patch, &mut payload);
         assert_eq!(payload, VP8);
     }

@@ -10,7 +10,8 @@
 //!   a packet that is left out on purpose leaves no gap;
 //! - the timestamp never goes backwards at a change of source: it advances by the time that
 //!   passed, at least by one tick;
-//! - VP8 and VP9 picture ids and TL0PICIDX go on by one at a change of source.
+//! - VP8 and VP9 picture ids and TL0PICIDX and the frame numbers of dependency descriptors go on
+//!   by one at a change of source.
 //!
 //! It decides nothing: who feeds the slot and when to switch is the slot's business.
 
@@ -89,6 +90,8 @@ struct Source {
     pictures: Option<Pictures>,
     /// Outgoing minus source TL0PICIDX.
     tl0_offset: u8,
+    /// Outgoing minus source frame number; `None` before the first.
+    frame_offset: Option<u16>,
     /// Packets of this source got numbers; before that nothing has to be followed.
     flowing: bool,
 }
@@ -132,6 +135,7 @@ impl Rewriter {
             timestamp_offset: timestamp.wrapping_sub(first.timestamp),
             pictures: None,
             tl0_offset: 0,
+            frame_offset: None,
             flowing: false,
         });
     }
@@ -215,6 +219,10 @@ impl Source {
 
     /// Picture numbers of a packet; `last` is what was sent before.
     fn picture(&mut self, fields: PictureFields, last: PicturePatch) -> PicturePatch {
+        let last = PicturePatch {
+            frame: self.frame(fields.frame, last.frame),
+            ..last
+        };
         let Some(id) = fields.id else {
             return last;
         };
@@ -232,7 +240,16 @@ impl Source {
         let tl0 = fields
             .tl0
             .map_or(last.tl0, |tl0| tl0.value.wrapping_add(self.tl0_offset));
-        PicturePatch { id, tl0 }
+        PicturePatch { id, tl0, ..last }
+    }
+
+    /// Frame number of a packet; `last` is what was sent before.
+    fn frame(&mut self, number: Option<u16>, last: u16) -> u16 {
+        let Some(number) = number else {
+            return last;
+        };
+        let first_offset = last.wrapping_add(1).wrapping_sub(number);
+        number.wrapping_add(*self.frame_offset.get_or_insert(first_offset))
     }
 }
 

@@ -29,6 +29,7 @@ fn vp8(id: u16, tl0: u8) -> FrameFacts {
             }),
             tl0: Some(Tl0PicIdx { value: tl0, at: 4 }),
             named_by_distance: false,
+            frame: None,
         },
         ..FrameFacts::default()
     }

@@ -1,7 +1,7 @@
 //! Payloads encrypted end to end pass: what forwarding must know stands in the dependency
 //! descriptor.
 
-use crosspoint_media::config::TrackSource;
+use crosspoint_media::config::{TrackSource, Wish};
 use crosspoint_wire::codec::Codec;
 use crosspoint_wire::ext::ExtensionKind;
 
@@ -84,10 +84,60 @@ fn ciphertext_is_forwarded_from_the_descriptors_keyframe_on_and_untouched() {
         assert_eq!(sent.len(), 2, "{codec:?}");
         for (sent, (payload, descriptor)) in sent.iter().zip(expected) {
             assert_eq!(sent.payload(), payload);
-            assert_eq!(
-                sent.extensions().dependency_descriptor,
-                Some(&descriptor[..])
-            );
+            // All but the frame number is as it was sent.
+            let copy = sent.extensions().dependency_descriptor.unwrap();
+            assert_eq!((copy[0], &copy[3..]), (descriptor[0], &descriptor[3..]));
         }
     }
+}
+
+/// Receivers drop a keyframe whose frame number is older than that of the one before.
+#[test]
+fn frame_numbers_go_on_over_a_change_of_source_and_keep_their_distances() {
+    let mut world = World::new();
+    let mut cameras: Vec<_> = (1..=2)
+        .map(|id| {
+            let ssrc = 100 * id as u32;
+            let key = world.join(
+                id,
+                session(vec![receive(id, TrackSource::Camera, ssrc)], vec![]),
+            );
+            Source::new(key, Codec::Av1, ssrc)
+        })
+        .collect();
+    let bob = world.join(9, session(vec![], slots(5000, 0, 1)));
+    let mut numbers = Vec::new();
+    // The second source's numbers are far behind the first's, and leave one out.
+    for (shown, first) in [(1, 50_000), (2, 300), (1, 50_400), (2, 65_534)] {
+        for id in 1..=2 {
+            let wish = Wish {
+                wanted: id == shown,
+                ..Wish::default()
+            };
+            world.wish(9, id, wish);
+        }
+        let camera = &mut cameras[shown as usize - 1];
+        for (step, keyframe) in [(0, true), (1, false), (3, false)] {
+            let number = u16::wrapping_add(first, step);
+            let descriptor = if keyframe {
+                keyframe_descriptor(number)
+            } else {
+                delta_descriptor(number)
+            };
+            let extensions = [(ExtensionKind::DependencyDescriptor, &descriptor[..])];
+            let packet = camera.packet_with(true, &extensions, &ciphertext(u32::from(number)));
+            camera.timestamp = camera.timestamp.wrapping_add(3600);
+            world.rtp(camera.from, &packet);
+        }
+        world.advance_ms(120);
+        for sent in world.take_streams(bob).remove(&5000).unwrap() {
+            let descriptor = sent.extensions().dependency_descriptor.unwrap();
+            numbers.push(u16::from_be_bytes([descriptor[1], descriptor[2]]));
+        }
+    }
+    let steps: Vec<_> = numbers
+        .windows(2)
+        .map(|w| w[1].wrapping_sub(w[0]))
+        .collect();
+    assert_eq!(steps, [1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 2]);
 }
