@@ -49,6 +49,7 @@ pub(crate) struct Track {
     pub(crate) relays: Vec<RelayKey>,
     /// When to look after encodings that stopped.
     pub(crate) due: Due,
+    next_epoch: u8,
 }
 
 impl Track {
@@ -68,7 +69,16 @@ impl Track {
             slots: Vec::new(),
             relays: Vec::new(),
             due: Due::default(),
+            next_epoch: 0,
         }
+    }
+
+    /// Tells a stream that begins now from those before it: relays know streams by their place
+    /// in the track, and another may take that place.
+    pub(crate) fn begin_epoch(&mut self) -> u8 {
+        let epoch = self.next_epoch;
+        self.next_epoch = epoch.wrapping_add(1);
+        epoch
     }
 
     /// All rooms whose listeners it is offered to.

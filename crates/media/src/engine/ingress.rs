@@ -177,7 +177,8 @@ impl Engine {
 
     /// Takes what comes from now on for another stream of the same name.
     fn start_over(&mut self, key: EncodingKey) -> Option<EncodingKey> {
-        let epoch = self.encodings.get(key)?.epoch.wrapping_add(1);
+        let track = self.encodings.get(key)?.track;
+        let epoch = self.tracks.get_mut(track)?.begin_epoch();
         self.renew_encoding(key, epoch)
     }
 

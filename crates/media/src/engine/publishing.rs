@@ -96,7 +96,8 @@ impl Engine {
     }
 
     fn insert_encoding(&mut self, track: TrackKey, name: StreamName) -> Option<EncodingKey> {
-        let encoding = Encoding::new(track, name, 0, &self.config);
+        let epoch = self.tracks.get_mut(track)?.begin_epoch();
+        let encoding = Encoding::new(track, name, epoch, &self.config);
         let key = self.encodings.insert(encoding)?;
         if let StreamName::Ssrc(ssrc, rtx) = name
             && let Some(Track {
