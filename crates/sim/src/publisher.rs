@@ -213,6 +213,14 @@ impl Publisher {
         }
     }
 
+    /// What would have been captured until now is not.
+    pub fn skip_until(&mut self, now: Time) {
+        for track in &mut self.tracks {
+            track.next_frame = track.next_frame.max(now);
+        }
+        self.next_report = self.next_report.max(now);
+    }
+
     /// When [`poll`](Self::poll) next has something to do.
     #[must_use]
     pub fn next_timeout(&self) -> Time {

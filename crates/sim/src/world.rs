@@ -169,6 +169,18 @@ impl World {
         self.command_at(engine, Command::RemoveSession { session });
     }
 
+    /// Cuts a peer off, or lets it come back, as its transport would tell the engine.
+    pub fn set_connected(&mut self, peer: usize, connected: bool) {
+        let peer = &mut self.peers[peer];
+        if connected && !peer.connected {
+            peer.publisher.skip_until(self.now);
+        }
+        peer.connected = connected;
+        let (engine, key) = (peer.engine, peer.key);
+        self.engines[engine].set_connected(self.now, key, connected);
+        self.settle(engine);
+    }
+
     /// Carries out a command at the first engine.
     ///
     /// # Panics
@@ -207,6 +219,14 @@ impl World {
         };
         self.command_at(to_engine, accept);
         self.command_at(from_engine, Command::OpenRelay { track, relay });
+    }
+
+    /// Ends a relay at both ends.
+    pub fn close_relay(&mut self, relay: RelayId) {
+        if let Some((from, to)) = self.relays.remove(&relay) {
+            self.command_at(from, Command::CloseRelay { relay });
+            self.command_at(to, Command::CloseRelay { relay });
+        }
     }
 
     /// Changes both of a peer's links.

@@ -63,7 +63,7 @@ impl Script {
         let session = self.world.peer(someone).session;
         let track = self.world.peer(someone).track(track_mid).unwrap();
         let yes = self.rng.chance(0.5);
-        match self.rng.below(12) {
+        match self.rng.below(13) {
             0 if present.len() < PEOPLE_MAX => self.join(),
             1 if self.rng.chance(0.4) => {
                 self.present.retain(|&p| p != someone);
@@ -97,7 +97,8 @@ impl Script {
                 let other = self.random_leg();
                 self.world.set_links(someone, leg, other);
             }
-            10 => {
+            10 => self.world.set_connected(someone, yes),
+            11 => {
                 let room = self.pick(&[ROOM, OTHER_ROOM]);
                 self.world.peer_mut(someone).room = room;
                 self.world.command(Command::MoveSession { session, room });
@@ -161,6 +162,9 @@ impl Script {
         for &peer in &self.present.clone() {
             let good = LinkConfig::delay_ms(20);
             self.world.set_links(peer, good, good);
+            if !self.world.peer(peer).connected {
+                self.world.set_connected(peer, true);
+            }
             for name in [CAMERA, MICROPHONE] {
                 let track = self.world.peer(peer).track(mid(name)).unwrap();
                 self.world.command(Command::SetMuted {
