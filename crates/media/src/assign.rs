@@ -53,7 +53,8 @@ pub(crate) struct Assigner {
 
 impl Assigner {
     /// Decides for each of `seats` which of `offers` feeds it; `offers` hold the tracks that the
-    /// session may and wants to receive, most wanted first. `carries(seat index, track)` says
+    /// session may and wants to receive, most wanted first, sound before pictures. `carries(seat
+    /// index, track)` says
     /// whether a slot's formats include the track's.
     pub(crate) fn assign(
         &mut self,
@@ -71,7 +72,8 @@ impl Assigner {
         self.seated.iter().map(|seat| seat.map(|offer| offer.track))
     }
 
-    /// As many of the most wanted offers as there are seats of their kind.
+    /// As many of the most wanted offers as there are seats of their kind. Looks at no more of
+    /// them than it takes: a room may offer a thousand pictures to a listener with nine seats.
     fn choose(
         &mut self,
         seats: &[Seat],
@@ -85,6 +87,7 @@ impl Assigner {
         for offer in offers {
             let left = match offer.kind {
                 MediaKind::Audio => &mut audio_left,
+                MediaKind::Video if video_left == 0 => return,
                 MediaKind::Video => &mut video_left,
             };
             let fits =
@@ -92,9 +95,6 @@ impl Assigner {
             if *left > 0 && seats.iter().enumerate().any(fits) {
                 *left -= 1;
                 self.chosen.push(offer);
-            }
-            if audio_left == 0 && video_left == 0 {
-                break;
             }
         }
     }

@@ -117,7 +117,7 @@ impl Room {
         }
     }
 
-    /// What the room offers to its listeners, most wanted first.
+    /// What the room offers to its listeners: sound, then pictures, most wanted first.
     pub(crate) fn list_offers(&self, tracks: &Slab<Track>, offers: &mut Vec<Offer>) {
         let recent = self.recent.iter().copied();
         let others = self
@@ -142,12 +142,13 @@ impl Room {
                 });
             }
         }
-        // Stable: a shared screen is never the picture that has to go.
+        // Stable. Sound comes before pictures, and a shared screen is never what has to go.
         offers.sort_by_key(|offer| {
-            !matches!(
+            let shared = matches!(
                 offer.source,
                 TrackSource::ScreenShare | TrackSource::ScreenShareAudio
-            )
+            );
+            (offer.kind == MediaKind::Video, !shared)
         });
     }
 }

@@ -38,7 +38,9 @@ fn seats(audio: u16, video: u16) -> Vec<Seat> {
 
 fn assign(seats: &[Seat], offers: &[Offer]) -> Vec<Option<u32>> {
     let mut assigner = Assigner::default();
-    let assigned = assigner.assign(seats, offers.iter().copied(), |_, _| true);
+    let mut offers = offers.to_vec();
+    offers.sort_by_key(|offer| offer.kind == MediaKind::Video);
+    let assigned = assigner.assign(seats, offers.into_iter(), |_, _| true);
     assigned.map(|track| track.map(TrackKey::raw)).collect()
 }
 
