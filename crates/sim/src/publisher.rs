@@ -7,7 +7,7 @@ use core::time::Duration;
 use crosspoint_wire::codec::MediaKind;
 use crosspoint_wire::ext::ExtensionIds;
 use crosspoint_wire::ids::{Mid, Rid, Ssrc};
-use crosspoint_wire::rtcp::{Compound, RtcpPacket, RtcpWriter, SenderInfo};
+use crosspoint_wire::rtcp::{Compound, ReportBlock, RtcpPacket, RtcpWriter, SenderInfo};
 use crosspoint_wire::time::{NtpTime, Time};
 
 pub use self::stream::StartNumbers;
@@ -103,6 +103,8 @@ pub struct Publisher {
     pub remb_bps: Vec<u64>,
     /// Sequence numbers that were asked for.
     pub nacked: u64,
+    /// Report blocks received, with when and the round trip that they show.
+    pub reports: Vec<(ReportBlock, Time, Option<Duration>)>,
     /// All packets sent for the first time, with when.
     pub log: Vec<(Stamp, Time)>,
 }
@@ -167,6 +169,7 @@ impl Publisher {
             transport_feedback: 0,
             remb_bps: Vec::new(),
             nacked: 0,
+            reports: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -260,6 +263,13 @@ impl Publisher {
                         self.request_keyframe(now, entry.ssrc);
                     }
                 }
+                RtcpPacket::SenderReport { reports, .. }
+                | RtcpPacket::ReceiverReport { reports, .. } => {
+                    for block in reports.iter() {
+                        let rtt = self.round_trip(now, &block);
+                        self.reports.push((block, now, rtt));
+                    }
+                }
                 RtcpPacket::TransportCc(_) => self.transport_feedback += 1,
                 RtcpPacket::Remb { bitrate_bps, .. } => self.remb_bps.push(bitrate_bps),
                 _ => {}
@@ -326,6 +336,18 @@ impl Publisher {
             self.transport_seq = transport_seq;
             out.push(Datagram::Rtp(bytes));
         }
+    }
+
+    /// RFC 3550 §6.4.1, figure 2.
+    fn round_trip(&self, now: Time, block: &ReportBlock) -> Option<Duration> {
+        let since = self
+            .clock
+            .ntp(now)
+            .middle()
+            .wrapping_sub(block.last_sender_report);
+        let ticks = since.checked_sub(block.delay_since_last)?;
+        let micros = u64::from(ticks) * 1_000_000 / 65_536;
+        (block.last_sender_report != 0).then(|| Duration::from_micros(micros))
     }
 
     fn request_keyframe(&mut self, now: Time, media: Ssrc) {

@@ -49,6 +49,8 @@ pub struct Receiver {
     pub strangers: u64,
     /// RTP packets in all, repairs included.
     pub packets: u64,
+    /// First and highest transport-wide number.
+    pub transport_span: Option<(u64, u64)>,
     /// Asks for repairs.
     pub repairs: bool,
     /// Drops payloads that were damaged by their publisher; otherwise they fail the test.
@@ -92,6 +94,7 @@ impl Receiver {
             arrivals: Vec::new(),
             strangers: 0,
             packets: 0,
+            transport_span: None,
             repairs: true,
             tolerates_damage: false,
         }
@@ -127,8 +130,10 @@ impl Receiver {
         self.packets += 1;
         let extensions = packet.extensions(&self.extensions);
         if let Some(number) = extensions.transport_cc {
-            self.arrivals
-                .push((self.transport.extend(u32::from(number)), now));
+            let number = self.transport.extend(u32::from(number));
+            let (first, highest) = self.transport_span.unwrap_or((number, number));
+            self.transport_span = Some((first.min(number), highest.max(number)));
+            self.arrivals.push((number, now));
         }
         let ssrc = packet.ssrc();
         let slot = self

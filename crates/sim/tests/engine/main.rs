@@ -13,5 +13,6 @@ mod long_runs;
 mod loss;
 mod random_relays;
 mod random_scripts;
+mod reports;
 mod speakers;
 mod switching;
