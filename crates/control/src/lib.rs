@@ -5,6 +5,8 @@
 //! JSON and no tokens: callers arrive with verified grants and typed requests.
 
 pub mod api;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod negotiate;
 pub mod service;

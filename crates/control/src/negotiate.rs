@@ -282,42 +282,5 @@ fn bundle_of(offer: &SessionDescription, accepted: &[bool]) -> Result<Vec<usize>
     }
 }
 
-/// Body of the fuzz target `offer`: whatever is answered is answered m-line by m-line, and
-/// answering the same offer again changes neither streams nor credentials.
-#[doc(hidden)]
-pub fn fuzz(data: &[u8]) {
-    let Some(offer) = core::str::from_utf8(data)
-        .ok()
-        .and_then(|text| SessionDescription::parse(text).ok())
-    else {
-        return;
-    };
-    let fingerprint = Fingerprint {
-        algorithm: crosspoint_transport::api::FingerprintAlgorithm::Sha256,
-        digest: vec![7; 32],
-    };
-    let terms = Terms {
-        codecs: &ALL_CODECS,
-        fingerprint: &fingerprint,
-        candidates: &[],
-        may_publish: &|_| true,
-    };
-    let mut random = rand::rng();
-    let Ok(first) = negotiate(&offer, None, &terms, &mut random) else {
-        return;
-    };
-    let Ok(answer) = SessionDescription::parse(&first.answer) else {
-        unreachable!("an answer is a description");
-    };
-    assert_eq!(answer.media.len(), offer.media.len(), "one m-line for each");
-    let again = negotiate(&offer, Some(&first), &terms, &mut random);
-    let Ok(again) = again else {
-        unreachable!("what was accepted once is accepted again");
-    };
-    assert!(!again.ice_restarted && again.local == first.local);
-    assert!(again.slots().eq(first.slots()), "slots stay as they are");
-    assert!(again.receive_lines().eq(first.receive_lines()));
-}
-
 #[cfg(test)]
 mod tests;

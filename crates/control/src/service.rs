@@ -1,6 +1,6 @@
 //! The one implementation of [`RoomControl`].
 //!
-//! All state stands in one [`State`] behind one mutex. Every operation is a short synchronous
+//! All state stands in one `State` behind one mutex. Every operation is a short synchronous
 //! step: it changes state, queues commands for workers (which never blocks) and events for
 //! clients (which never blocks either), and returns. Nothing is awaited while the lock is held;
 //! what takes time (reading SDP, asking workers for reports) is done outside it. One background

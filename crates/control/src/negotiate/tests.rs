@@ -9,6 +9,7 @@ use crosspoint_transport::api::{FingerprintAlgorithm, Protocol};
 use crosspoint_wire::ext::ExtensionKind;
 
 use super::*;
+use crate::fuzzing;
 
 /// SplitMix64: the same numbers for ever, which `StdRng` does not promise.
 struct Counted(u64);
@@ -194,7 +195,7 @@ fn every_answer_is_a_description_with_as_many_m_lines() {
             let answer = SessionDescription::parse(&first(&text).answer).unwrap();
             let offer = SessionDescription::parse(&text).unwrap();
             assert_eq!(answer.media.len(), offer.media.len());
-            fuzz(text.as_bytes());
+            fuzzing::offer(text.as_bytes());
         }
     }
 }
@@ -443,13 +444,24 @@ fn a_later_offer_cannot_bring_another_certificate() {
 }
 
 #[test]
+fn the_corpus_of_descriptions_holds_no_surprise() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/sdp");
+    let mut count = 0;
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        fuzzing::offer(&std::fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
 fn damaged_offers_never_panic() {
     let text = offer_text("chrome_simulcast");
     for position in (0..text.len()).step_by(7) {
         let mut damaged = text.clone().into_bytes();
         damaged[position] = b'0';
-        fuzz(&damaged);
+        fuzzing::offer(&damaged);
         damaged.remove(position);
-        fuzz(&damaged);
+        fuzzing::offer(&damaged);
     }
 }

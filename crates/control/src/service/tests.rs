@@ -24,6 +24,7 @@ mod limits;
 mod messages;
 mod permissions;
 mod rooms;
+mod scripts;
 
 /// Two m-lines that send, two audio and two video slots, a data channel.
 const CHROME: &str = include_str!("../../tests/offers/chrome.offer.sdp");
