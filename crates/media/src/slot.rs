@@ -160,7 +160,10 @@ impl Slot {
         }
         match self.send(now, own, from, admitted, true) {
             Some(outgoing) => Forward::Switch(outgoing, before.filter(|&b| b != from)),
-            None => Forward::Skip,
+            None => {
+                debug_assert!(false, "the first packet of a source always gets a number");
+                Forward::Skip
+            }
         }
     }
 

@@ -19,7 +19,7 @@ impl Engine {
             self.depart_media(now, key, abs_send_time, sink);
             self.depart_feedback(now, key, sink);
         }
-        // Feedback may have listed sessions meanwhile: none does today, and none may be lost.
+        // What was listed meanwhile waits for the next flush.
         to_flush.append(&mut self.to_flush);
         self.to_flush = to_flush;
         self.counters.relay_sent += self.relay_queue.drain(|relay, message| {
@@ -63,11 +63,21 @@ impl Engine {
                 },
                 abs_send_time,
             };
+            let mut written = None;
             sink.rtp(key, packet.index, len_max, |buffer| {
-                egress::write(buffer, &packet, slot, cached, payload, &stamp)
+                let len = egress::write(buffer, &packet, slot, cached, payload, &stamp);
+                written = Some(len);
+                len
             });
-            self.counters.rtp_sent += 1;
-            self.counters.rtp_retransmitted += u64::from(packet.repair_of.is_some());
+            match written {
+                Some(0) => self.counters.rtp_too_large += 1,
+                Some(_) => {
+                    self.counters.rtp_sent += 1;
+                    self.counters.rtp_retransmitted += u64::from(packet.repair_of.is_some());
+                }
+                // The sink has no transport for the session (any more).
+                None => {}
+            }
         }
     }
 }
