@@ -14,7 +14,10 @@ use tokio::sync::oneshot;
 pub struct TransportConfig {
     /// Number of worker threads, at least 1.
     pub workers: usize,
-    /// Local addresses to bind on, e.g. `0.0.0.0` and `::`; each worker binds all of them.
+    /// Local addresses to bind on, e.g. `0.0.0.0` and `::`; each worker binds all of them. If
+    /// several addresses of this machine are advertised, UDP binds those instead of an unspecified
+    /// one, so that answers leave from where questions went to. `::` is left out where there is no
+    /// IPv6.
     pub bind: Vec<IpAddr>,
     /// UDP port of worker 0; worker n has `udp_port + n`. 0: any free port for each.
     pub udp_port: u16,
@@ -233,7 +236,8 @@ pub enum Event {
         /// SRTP protection profile as in `RTCStats.srtpCipher`, e.g. `AEAD_AES_256_GCM`.
         srtp_profile: &'static str,
     },
-    /// No authenticated check for 5 s (`true`), or checks again (`false`).
+    /// No authenticated check or packet for 5 s (`true`), or something again (`false`). Up to 10 s
+    /// for peers that check less often than each 2.5 s.
     Interrupted {
         /// The session.
         session: SessionId,

@@ -33,6 +33,10 @@ const QUIET_MIN: Duration = Duration::from_secs(5);
 /// Quiet for this long, a session is reported as interrupted even if its peer checks seldom.
 const QUIET_MAX: Duration = Duration::from_secs(10);
 
+/// A path that was proved within this time is still its session's: nobody else can take it. Longer
+/// than peers wait between checks (RFC 7675 §5.1: 6 s), short for whoever gets the address next.
+const HOLD: Duration = Duration::from_secs(7);
+
 /// Why a check was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -245,6 +249,12 @@ impl Agent {
         let written = writer.finish(&self.current.key);
         debug_assert!(written.is_ok(), "a reply exceeds REPLY_BYTES_MAX");
         written.unwrap_or(0)
+    }
+
+    /// Whether the session still needs the path, as far as one can tell.
+    pub(crate) fn holds(&self, path: Path, now: Time) -> bool {
+        let mut paths = self.paths.iter();
+        paths.any(|known| known.path == path && now.since(known.checked) < HOLD)
     }
 
     /// Forgets a path: its connection is gone, or its address now belongs to another session.

@@ -2,6 +2,8 @@
 //!
 //! Its DTLS is `rtc-dtls`, of another author than the server's.
 
+mod data;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use crosspoint_wire::ids::Mid;
 use crosspoint_wire::rtp::{HeaderWriter, RtpHeader, RtpView};
 use crosspoint_wire::stun::{Class, Key, Message, Role, Writer};
 
+use self::data::DataPeer;
 use crate::api::{Command, Fingerprint, FingerprintAlgorithm, IceCredentials};
 use crate::demux::Kind;
 use crate::dtls::tests::clients::{Client, RtcClient};
@@ -44,6 +47,7 @@ pub(crate) struct Peer {
     dtls: RtcClient,
     dtls_sent: VecDeque<Vec<u8>>,
     keys: Option<(Inbound, Outbound)>,
+    data: Option<DataPeer>,
     next_index: u64,
     transactions: u64,
     pub(crate) inbox: Inbox,
@@ -87,6 +91,7 @@ impl Peer {
             dtls: RtcClient::new(now, profiles, true),
             dtls_sent: VecDeque::new(),
             keys: None,
+            data: None,
             next_index: 100,
             transactions: id << 32,
             inbox: Inbox::default(),
@@ -248,6 +253,14 @@ impl Peer {
 
     fn collect(&mut self, now: Instant) {
         self.dtls.handle_timeout(now);
+        if let Some(data) = &mut self.data {
+            for packet in self.dtls.take_data() {
+                data.handle(now, packet);
+            }
+            for packet in data.poll(now) {
+                self.dtls.send(now, &packet);
+            }
+        }
         while let Some(datagram) = self.dtls.poll_transmit() {
             self.dtls_sent.push_back(datagram);
         }
@@ -263,6 +276,26 @@ impl Peer {
     pub(crate) fn poll_dtls(&mut self, now: Instant) -> Option<Vec<u8>> {
         self.collect(now);
         self.dtls_sent.pop_front()
+    }
+
+    /// Asks for an SCTP association.
+    pub(crate) fn start_data(&mut self, now: Instant) {
+        self.data = Some(DataPeer::new(now));
+    }
+
+    /// Opens the reliable channel.
+    pub(crate) fn open_channel(&mut self, now: Instant) {
+        self.data.as_mut().unwrap().open(now);
+    }
+
+    /// Sends a text message on it.
+    pub(crate) fn send_text(&mut self, now: Instant, text: &str) {
+        self.data.as_mut().unwrap().send(now, text);
+    }
+
+    /// Text messages that arrived on it.
+    pub(crate) fn texts(&self) -> &[String] {
+        self.data.as_ref().map_or(&[], |data| &data.messages)
     }
 
     /// Closes the DTLS connection.

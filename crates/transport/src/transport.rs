@@ -9,8 +9,7 @@ use mio::{Poll, Waker};
 use tokio::sync::mpsc;
 
 use crate::api::{
-    Candidate, Command, Event, Fingerprint, QueueFull, TransportConfig, TransportError,
-    WorkerId,
+    Candidate, Command, Event, Fingerprint, QueueFull, TransportConfig, TransportError, WorkerId,
 };
 use crate::dtls::DtlsIdentity;
 use crate::session::Patience;

@@ -177,6 +177,10 @@ impl Core {
         };
         let key = message.ufrags();
         let key = key.and_then(|(ours, _)| self.routes.by_ufrag(ours));
+        if self.is_held_by_another(now, path, key) {
+            self.counters.stun_path_taken += 1;
+            return;
+        }
         let Some((key, session)) = key.and_then(|key| Some((key, self.sessions.get_mut(key)?)))
         else {
             self.counters.stun_unknown_user += 1;
@@ -209,6 +213,17 @@ impl Core {
         }
         links.send(path, reply.get(..accepted.reply_len).unwrap_or_default());
         self.note_alive(now, key);
+    }
+
+    /// Whether a session other than `key` keeps proving the path. Without this a participant who
+    /// can forge sender addresses could take somebody else's path away with a check of its own.
+    fn is_held_by_another(&mut self, now: Time, path: Path, key: Option<SessionKey>) -> bool {
+        let owner = self
+            .routes
+            .by_path(&path)
+            .filter(|owner| key != Some(*owner));
+        let owner = owner.and_then(|owner| self.sessions.get_mut(owner));
+        owner.is_some_and(|owner| owner.ice.holds(path, now))
     }
 
     fn note_proved(&mut self, key: SessionKey, links: &mut Links, path: Path) {

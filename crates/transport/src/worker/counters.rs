@@ -36,6 +36,8 @@ counters! {
     stun_unknown_user,
     /// Dropped: made without the session's password.
     stun_unauthenticated,
+    /// Dropped: from the path of another session, which keeps proving it.
+    stun_path_taken,
     /// Dropped: indications and responses, which a lite agent has no use for.
     stun_ignored,
     /// Checks answered by an error: unknown attributes or a role conflict.

@@ -241,7 +241,7 @@ impl Worker {
             self.wait(core, readiness)?;
             let now = self.plan.clock.now();
             self.take_commands(core, now);
-            self.take_arrivals(core, now);
+            self.take_arrivals(now);
             self.receive_datagrams(core);
             self.receive_frames(core);
             self.receive_relayed(core);
@@ -316,7 +316,7 @@ impl Worker {
         self.more = true;
     }
 
-    fn take_arrivals(&mut self, _: &mut Core, now: Time) {
+    fn take_arrivals(&mut self, now: Time) {
         while let Ok(arrival) = self.arrivals.try_recv() {
             if let Some(connection) = self.links.tcp.add(now, arrival) {
                 // Its first frame was read by the acceptor.

@@ -11,7 +11,7 @@ use crosspoint_media::config::SessionId;
 use crosspoint_wire::stun::Role;
 
 use self::bench::{Bench, path};
-use crate::api::{CloseReason, Command, Event};
+use crate::api::{CloseReason, Command, DataChannelKind, Event};
 use crate::dtls::DtlsIdentity;
 use crate::srtp::Profile;
 use crate::testing::Peer;
@@ -246,6 +246,62 @@ fn closing_a_session_tells_the_peer_and_forgets_it() {
     assert_eq!((report.sessions, report.tracks), (0, 0));
 }
 
+/// Lets DTLS records go to and fro until there are none.
+fn exchange(bench: &mut Bench, peer: &mut Peer) {
+    for _ in 0..50 {
+        let sent = bench.advance(Duration::from_millis(10));
+        bench.deliver(peer, path(1), sent);
+        bench.shake(peer, path(1));
+    }
+}
+
+#[test]
+fn messages_pass_both_ways_on_a_data_channel() {
+    let mut bench = Bench::new();
+    let mut peer = bench.connected(1, path(1));
+    bench.check(&mut peer, path(1), true);
+    let message = |text: &'static str| Command::SendData {
+        session: SessionId(1),
+        channel: DataChannelKind::Reliable,
+        payload: text.into(),
+        text: true,
+    };
+    bench.command(message("too early"));
+    assert_eq!(bench.counter("data_unsendable"), 1);
+
+    peer.start_data(bench.instant());
+    exchange(&mut bench, &mut peer);
+    peer.open_channel(bench.instant());
+    exchange(&mut bench, &mut peer);
+    peer.send_text(bench.instant(), "hello server");
+    let sent = bench.command(message("hello browser"));
+    bench.deliver(&mut peer, path(1), sent);
+    exchange(&mut bench, &mut peer);
+
+    assert_eq!(peer.texts(), ["hello browser"]);
+    let events: Vec<_> = bench.events().into_iter().filter_map(data_event).collect();
+    assert_eq!(events, ["open", "hello server"]);
+}
+
+fn data_event(event: Event) -> Option<String> {
+    match event {
+        Event::DataOpen { .. } => Some("open".to_owned()),
+        Event::Data { payload, text, .. } => {
+            assert!(text);
+            Some(String::from_utf8(payload.into()).unwrap())
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn counters_have_names_of_their_own() {
+    let mut bench = Bench::new();
+    let counters = bench.report().counters;
+    let names: std::collections::BTreeSet<_> = counters.iter().map(|it| it.0).collect();
+    assert_eq!(names.len(), counters.len());
+}
+
 #[test]
 fn a_session_that_never_got_media_can_be_closed_twice() {
     let mut bench = Bench::new();
@@ -275,12 +331,24 @@ fn removing_a_session_from_the_engine_closes_its_transport() {
 }
 
 #[test]
-fn an_address_that_another_session_proves_changes_hands() {
+fn a_path_in_use_cannot_be_taken_by_a_check_of_another_session() {
     let mut bench = Bench::new();
     let mut alice = bench.connected(1, path(1));
     let mut bob = bench.connected(2, path(2));
-    let mut carol = bench.peer(3);
-    bench.connect(&mut carol, path(1));
+    let forged = bob.check(true);
+    assert_eq!(bench.feed(path(1), &forged), []);
+    assert_eq!(bench.counter("stun_path_taken"), 1);
+    bench.talk((&mut alice, path(1)), (&mut bob, path(2)));
+    bench.talk((&mut bob, path(2)), (&mut alice, path(1)));
+}
+
+#[test]
+fn an_address_whose_session_fell_silent_may_be_used_again() {
+    let mut bench = Bench::new();
+    let mut alice = bench.connected(1, path(1));
+    bench.advance(Duration::from_secs(8));
+    let mut bob = bench.connected(2, path(2));
+    let mut carol = bench.connected(3, path(1));
     bench.talk((&mut carol, path(1)), (&mut bob, path(2)));
     // The first owner has no path until it proves one.
     let packet = alice.audio(b"who am I?");
