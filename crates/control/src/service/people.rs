@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crosspoint_media::command::Command as MediaCommand;
 use crosspoint_media::config::{ParticipantId, RoomId, SessionId};
-use crosspoint_transport::api::{Command, WorkerId};
+use crosspoint_transport::api::WorkerId;
 use tokio::time::Instant;
 
 use super::queue::{EventQueue, OfferBudget};
@@ -251,9 +251,10 @@ impl State {
         self.sessions.remove(&session);
         self.timers.clear(Timer::Setup(session));
         self.workers.count_session(worker, -1);
-        // Harmless where the worker closed it by itself.
+        // Closes the transport, too. Unlike `CloseSession` it also ends what a configuration made
+        // anew that was under way while the worker closed the session by itself.
         if participant.negotiated.is_some() {
-            self.send(worker, Command::CloseSession { session });
+            self.send_media(worker, MediaCommand::RemoveSession { session });
         }
         self.retire_room(room, worker);
         self.counters.session_ended(reason);

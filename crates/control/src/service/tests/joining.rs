@@ -53,7 +53,7 @@ async fn the_transport_is_opened_by_the_first_offer_and_closed_at_the_end() {
         .leave(alice.session, Reason::ClientLeft)
         .await
         .unwrap();
-    assert_eq!(bench.commands(), ["0 CloseSession"]);
+    assert_eq!(bench.commands(), ["0 RemoveSession"]);
     bench.assert_nothing_refused();
 }
 

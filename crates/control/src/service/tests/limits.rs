@@ -194,7 +194,7 @@ async fn a_full_worker_gets_its_commands_later_and_in_order() {
             "0 PutRoom home",
             "0 OpenSession",
             "0 PutSession 2 tracks 4 slots auto",
-            "0 CloseSession"
+            "0 RemoveSession"
         ]
     );
     bench.assert_nothing_refused();
