@@ -127,6 +127,17 @@ impl Bench {
             .handle_datagram(&mut self.links, now, path, datagram);
     }
 
+    /// The packet path and nothing else: a datagram in, what it causes written and encrypted, and
+    /// the queue emptied as by a send.
+    pub(super) fn forward(&mut self, path: Path, datagram: &mut [u8]) {
+        let now = self.now;
+        self.core
+            .handle_datagram(&mut self.links, now, path, datagram);
+        self.core.handle_timeout(&mut self.links, now);
+        self.core.flush(&mut self.links, now);
+        self.links.ports[0].queue.clear();
+    }
+
     /// What is due and what is queued.
     pub(super) fn settle(&mut self) -> Sent {
         let now = self.now;

@@ -371,3 +371,26 @@ fn three_hundred_sessions_come_and_go_and_leave_nothing() {
     assert_eq!(bench.core.footprint(), (0, 0, 0));
     assert_eq!(bench.counter("sessions_connected"), 300);
 }
+
+#[test]
+fn the_steady_state_allocates_nothing() {
+    let mut bench = Bench::new();
+    let mut alice = bench.connected(1, path(1));
+    for id in 2..=20 {
+        bench.connected(id, path(id as u16));
+    }
+    let mut packets = move |bench: &mut Bench, count: u32| {
+        let before = bench.counter("srtp_sent");
+        let mut allocated = 0;
+        for _ in 0..count {
+            bench.now += Duration::from_millis(20);
+            let mut packet = alice.audio(&[7; 160]);
+            let forward = || bench.forward(path(1), &mut packet);
+            allocated += allocation_counter::measure(forward).count_total;
+        }
+        (allocated, bench.counter("srtp_sent") - before)
+    };
+    // Caches and queues grow to what a second of media takes.
+    packets(&mut bench, 100);
+    assert_eq!(packets(&mut bench, 100), (0, 1900));
+}
