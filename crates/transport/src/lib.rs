@@ -7,8 +7,6 @@
 //!
 //! This crate has all media sockets. It does not know rooms' policies, SDP, HTTP or JSON.
 
-#![deny(unsafe_op_in_unsafe_fn)]
-
 pub mod api;
 pub mod dtls;
 pub mod sctp;
