@@ -65,6 +65,7 @@ export class Call {
       if (problem) this.#deviceNotice(device, problem);
     }
     if (this.#room.audioBlocked) this.#audioNotice();
+    byId("main").focus({ preventScroll: true });
   }
 
   /** The call is over: nothing of it stays on the page. */

@@ -26,8 +26,8 @@ export function fitGrid(count, width, height, gap, aspect = 16 / 9) {
 }
 
 /**
- * The shape of tiles that suits a space: on an upright screen one person fills it, and few have
- * squares.
+ * The shape of tiles that suits a space: an upright screen is filled by one person, and has squares
+ * where two columns are better than one.
  *
  * @param {number} count
  * @param {number} width
@@ -36,5 +36,5 @@ export function fitGrid(count, width, height, gap, aspect = 16 / 9) {
 export function tileAspect(count, width, height) {
   if (height <= width) return 16 / 9;
   if (count === 1) return width / Math.max(height, 1);
-  return count <= 8 ? 1 : 4 / 3;
+  return count >= 4 && count <= 8 ? 1 : 4 / 3;
 }
