@@ -1,0 +1,69 @@
+//! What all front doors share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crosspoint_control::api::RoomControl;
+
+use crate::auth::Keys;
+use crate::config::Config;
+use crate::signal::Sessions;
+use crate::whip::Resources;
+
+/// State of a server that its HTTP handlers share.
+pub struct App {
+    /// The one door to rooms.
+    pub control: Arc<dyn RoomControl>,
+    /// What tokens are verified with.
+    pub keys: Keys,
+    /// Settings.
+    pub config: Config,
+    /// Whether this is development mode: loopback only, tokens for the pages.
+    pub development: bool,
+    pub(crate) signal: Sessions,
+    pub(crate) whip: Resources,
+    pub(crate) started: Instant,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        control: Arc<dyn RoomControl>,
+        keys: Keys,
+        config: Config,
+        development: bool,
+    ) -> Arc<Self> {
+        crate::telemetry::install();
+        Arc::new(Self {
+            control,
+            keys,
+            config,
+            development,
+            signal: Sessions::default(),
+            whip: Resources::default(),
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether joins are refused because the server is stopping.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Refuses joins from now on and tells everyone.
+    pub async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.control.drain().await;
+    }
+
+    /// Sessions that came in by the front doors and are still there.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.signal.len() + self.whip.len()
+    }
+}

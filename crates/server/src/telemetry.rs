@@ -1,0 +1,110 @@
+//! What `/metrics` says: the server's own counters, the control plane's, and the process's.
+//!
+//! Labels have few values. Rooms, identities and tracks stand in logs and in the API, not here.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::app::App;
+
+/// Counters are kept for the process: several servers in one (in tests) share them.
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Starts counting. Done once for the process; without effect when somebody else records already.
+pub(crate) fn install() {
+    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().ok());
+}
+
+/// Prometheus' text format, version 0.0.4.
+pub(crate) async fn render(app: &App) -> String {
+    let mut text = match RECORDER.get() {
+        Some(Some(handle)) => handle.render(),
+        _ => String::new(),
+    };
+    for (name, value) in app.control.metrics().await {
+        put(&mut text, &format!("crosspoint_{name}"), value);
+    }
+    put(
+        &mut text,
+        "crosspoint_signal_sessions",
+        count(app.signal.len()),
+    );
+    put(&mut text, "crosspoint_whip_sessions", count(app.whip.len()));
+    put(
+        &mut text,
+        "crosspoint_draining",
+        f64::from(u8::from(app.is_draining())),
+    );
+    put(
+        &mut text,
+        "crosspoint_uptime_seconds",
+        app.started.elapsed().as_secs_f64(),
+    );
+    for (name, value) in process() {
+        put(&mut text, name, value);
+    }
+    text
+}
+
+/// Adds one sample. By convention a counter's name ends in `_total`.
+fn put(text: &mut String, name: &str, value: f64) {
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    let kind = if name.ends_with("_total") {
+        "counter"
+    } else {
+        "gauge"
+    };
+    // Writing into a String cannot fail.
+    let _ = writeln!(text, "# TYPE {name} {kind}\n{name} {value}");
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of sessions are far below 2^52"
+)]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+/// What Linux says about this process, under the names that Prometheus' clients use; nothing on
+/// other systems.
+fn process() -> Vec<(&'static str, f64)> {
+    let mut samples = Vec::new();
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let field = |name: &str| -> Option<f64> {
+            let line = status.lines().find(|line| line.starts_with(name))?;
+            line.split_ascii_whitespace().nth(1)?.parse().ok()
+        };
+        if let Some(kib) = field("VmRSS:") {
+            samples.push(("process_resident_memory_bytes", kib * 1024.0));
+        }
+        if let Some(threads) = field("Threads:") {
+            samples.push(("process_threads", threads));
+        }
+    }
+    if let Some(seconds) = cpu_seconds() {
+        samples.push(("process_cpu_seconds_total", seconds));
+    }
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        samples.push(("process_open_fds", count(open.count())));
+    }
+    samples
+}
+
+/// User and system time, from the 14th and 15th field of proc_pid_stat(5), counted in hundredths
+/// of a second whatever the kernel's own tick is. Fields are counted after the command's name,
+/// which may contain blanks.
+fn cpu_seconds() -> Option<f64> {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS_PER_SECOND)
+}
