@@ -1,0 +1,402 @@
+//! A participant's stay as signalling sees it: an actor that outlives its WebSockets.
+//!
+//! States: *attached* to the outbox of one socket, or *waiting* for one until a deadline, after which
+//! the stay ends with `signal_lost`. Requests are carried out one after the other, so replies and
+//! events reach the client in the order in which things happened.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crosspoint_control::api::{
+    JoinRequest, MutedBy, Offer, ParticipantPatch, RoomControl, SessionEvent,
+};
+use crosspoint_control::model::{
+    Identity, ParticipantInfo, Reason, RoomName, SubscriptionWish, TrackInfo, TrackSid,
+};
+use crosspoint_media::config::SessionId;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::outbox::Outbox;
+use super::protocol::{Incoming, JoinedDto, Outgoing, Reply, Request};
+use super::replay::Replay;
+use crate::app::App;
+use crate::http::dto::{WishDto, all};
+use crate::http::problem::Problem;
+
+/// Requests of one client that wait to be carried out; its socket is not read meanwhile.
+const INPUTS: usize = 32;
+
+/// What a socket tells its session.
+pub(super) enum Input {
+    /// The client is here (again) and has heard everything up to `last_seq`.
+    Resume {
+        id: Option<u64>,
+        last_seq: u64,
+        outbox: Arc<Outbox>,
+    },
+    /// The client says something.
+    Incoming(Incoming),
+    /// The client has everything up to this number.
+    Heard(u64),
+    /// This socket is gone.
+    Detached(Arc<Outbox>),
+}
+
+/// A session as sockets and the registry hold it.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) inputs: mpsc::Sender<Input>,
+    /// Who it is: a resume token does not help somebody else.
+    pub(super) identity: Identity,
+}
+
+/// All sessions, by resume token.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<String, Handle>>);
+
+impl Sessions {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn find(&self, token: &str) -> Option<Handle> {
+        self.lock().get(token).cloned()
+    }
+
+    fn insert(&self, token: String, handle: Handle) {
+        self.lock().insert(token, handle);
+    }
+
+    fn remove(&self, token: &str) {
+        self.lock().remove(token);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Joins, answers the first offer if there is one, and starts the session. What the client is told
+/// goes to `outbox`, the reply to its join first.
+pub(super) async fn start(
+    app: &Arc<App>,
+    id: Option<u64>,
+    request: JoinRequest,
+    offer: Option<Offer>,
+    outbox: Arc<Outbox>,
+) -> Result<Handle, Problem> {
+    let joined = app.control.join(request).await?;
+    let session = joined.session;
+    let answer = match offer {
+        None => None,
+        Some(offer) => match app.control.offer(session, offer).await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                // Nothing has come of this join; why is in the reply.
+                let _ = app.control.leave(session, Reason::ClientLeft).await;
+                return Err(error.into());
+            }
+        },
+    };
+    let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+    let (inputs, received) = mpsc::channel(INPUTS);
+    let handle = Handle {
+        inputs,
+        identity: joined.participant.identity.clone(),
+    };
+    let mut actor = Session {
+        control: Arc::clone(&app.control),
+        session,
+        room: joined.room.name.clone(),
+        me: joined.participant.clone(),
+        own_tracks: HashSet::new(),
+        replay: Replay::new(),
+        resume_window: Duration::from_secs(app.config.signal.resume_s),
+        link: Link::Attached(outbox),
+    };
+    actor.own(answer.as_ref().map_or(&[], |answer| &answer.tracks));
+    actor.say(&Outgoing::reply(
+        id,
+        Ok(Reply::Joined(Box::new(JoinedDto {
+            session: token.clone(),
+            participant: joined.participant.into(),
+            room: joined.room.into(),
+            participants: all(joined.others),
+            answer: answer.map(Into::into),
+        }))),
+    ));
+    app.signal.insert(token.clone(), handle.clone());
+    let registered = Registered {
+        app: Arc::clone(app),
+        token,
+    };
+    tokio::spawn(async move {
+        actor.run(joined.events, received).await;
+        drop(registered);
+    });
+    Ok(handle)
+}
+
+/// Takes the session out of the registry however its task ends.
+struct Registered {
+    app: Arc<App>,
+    token: String,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.app.signal.remove(&self.token);
+    }
+}
+
+enum Link {
+    Attached(Arc<Outbox>),
+    Waiting(Instant),
+}
+
+struct Session {
+    control: Arc<dyn RoomControl>,
+    session: SessionId,
+    room: RoomName,
+    me: ParticipantInfo,
+    own_tracks: HashSet<TrackSid>,
+    replay: Replay,
+    resume_window: Duration,
+    link: Link,
+}
+
+/// Whether the session goes on.
+enum Next {
+    Go,
+    /// It ends by itself, for this reason.
+    End(Reason),
+    /// The control plane has ended it.
+    Ended,
+}
+
+impl Session {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<SessionEvent>,
+        mut inputs: mpsc::Receiver<Input>,
+    ) {
+        let reason = loop {
+            let next = tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event),
+                    None => Next::Ended,
+                },
+                input = inputs.recv() => match input {
+                    Some(input) => self.on_input(input).await,
+                    // The registry holds a sender, so this does not happen while it runs.
+                    None => Next::End(Reason::SignalLost),
+                },
+                () = self.deadline() => Next::End(Reason::SignalLost),
+            };
+            if self.is_slow() {
+                break Some(Reason::SlowClient);
+            }
+            match next {
+                Next::Go => {}
+                Next::End(reason) => break Some(reason),
+                Next::Ended => break None,
+            }
+        };
+        if let Some(reason) = reason {
+            if let Err(error) = self.control.leave(self.session, reason).await {
+                tracing::debug!(%error, "the session had ended already");
+            }
+            self.say(&Outgoing::from(SessionEvent::Ended(reason)));
+            tracing::info!(
+                room = %self.room, identity = %self.me.identity, reason = reason.label(),
+                "signalling ended"
+            );
+        }
+        if let Link::Attached(outbox) = &self.link {
+            outbox.close();
+        }
+    }
+
+    /// Ends when the client has been away for too long.
+    async fn deadline(&self) {
+        match self.link {
+            Link::Attached(_) => std::future::pending().await,
+            Link::Waiting(deadline) => tokio::time::sleep_until(deadline).await,
+        }
+    }
+
+    fn on_event(&mut self, event: SessionEvent) -> Next {
+        match &event {
+            SessionEvent::ParticipantUpdated(who) if who.identity == self.me.identity => {
+                self.me = who.clone();
+            }
+            SessionEvent::Moved(room, _) => self.room = room.name.clone(),
+            _ => {}
+        }
+        let ended = matches!(event, SessionEvent::Ended(_));
+        self.say(&event.into());
+        if ended { Next::Ended } else { Next::Go }
+    }
+
+    async fn on_input(&mut self, input: Input) -> Next {
+        match input {
+            Input::Resume {
+                id,
+                last_seq,
+                outbox,
+            } => self.resume(id, last_seq, outbox),
+            Input::Heard(seq) => self.replay.acknowledge(seq),
+            Input::Detached(outbox) => {
+                let current =
+                    matches!(&self.link, Link::Attached(now) if Arc::ptr_eq(now, &outbox));
+                if current {
+                    self.link = Link::Waiting(Instant::now() + self.resume_window);
+                }
+            }
+            Input::Incoming(Incoming { id, request }) => {
+                let outcome = match request {
+                    Ok(Request::Leave {}) => return Next::End(Reason::ClientLeft),
+                    Ok(request) => self.carry_out(request).await,
+                    Err(problem) => Err(problem),
+                };
+                if id.is_some() || outcome.is_err() {
+                    self.say(&Outgoing::reply(id, outcome));
+                }
+            }
+        }
+        Next::Go
+    }
+
+    /// Goes on with another socket, if everything that it missed is still here.
+    fn resume(&mut self, id: Option<u64>, last_seq: u64, outbox: Arc<Outbox>) {
+        let Some(missed) = self.replay.after(last_seq) else {
+            let frame = Outgoing::reply(id, Err(session_expired())).frame(0);
+            let _ = outbox.push(frame);
+            outbox.close();
+            return;
+        };
+        // What does not fit is found out by `is_slow`.
+        let fits = missed.cloned().all(|frame| outbox.push(frame).is_ok());
+        let before = std::mem::replace(&mut self.link, Link::Attached(Arc::clone(&outbox)));
+        if let Link::Attached(before) = before {
+            before.close();
+        }
+        if fits {
+            self.replay.acknowledge(last_seq);
+            self.say(&Outgoing::reply(id, Ok(Reply::Resumed { resumed: true })));
+        } else {
+            outbox.close();
+            self.link = Link::Waiting(Instant::now() + self.resume_window);
+        }
+    }
+
+    async fn carry_out(&mut self, request: Request) -> Result<Reply, Problem> {
+        match request {
+            Request::Offer { offer } => {
+                let answer = self.control.offer(self.session, offer.into()).await?;
+                self.own(&answer.tracks);
+                let answer = answer.into();
+                Ok(Reply::Answer { answer })
+            }
+            Request::Mute { track, muted } => {
+                let track = TrackSid(track);
+                if !self.own_tracks.contains(&track) {
+                    return Err(Problem::from(
+                        crosspoint_control::api::ControlError::TrackNotFound(track),
+                    ));
+                }
+                self.control
+                    .set_track_muted(&self.room, &track, MutedBy::Owner, muted)
+                    .await?;
+                Ok(Reply::Done {})
+            }
+            Request::Subscribe {
+                track,
+                wanted,
+                largest,
+            } => {
+                let wish = SubscriptionWish::from(WishDto { wanted, largest });
+                self.control
+                    .set_subscription(&self.room, &self.me.identity, &TrackSid(track), wish)
+                    .await?;
+                Ok(Reply::Done {})
+            }
+            Request::Message(message) => {
+                self.permit(self.me.permissions.can_publish_data, "canPublishData")?;
+                let message = message.from(Some(self.me.identity.clone()))?;
+                self.control.send_message(&self.room, message).await?;
+                Ok(Reply::Done {})
+            }
+            Request::Update {
+                name,
+                metadata,
+                attributes,
+            } => {
+                self.permit(
+                    self.me.permissions.can_update_own_metadata,
+                    "canUpdateOwnMetadata",
+                )?;
+                let patch = ParticipantPatch {
+                    name,
+                    metadata,
+                    attributes,
+                    permissions: None,
+                };
+                let participant = self
+                    .control
+                    .update_participant(&self.room, &self.me.identity, patch)
+                    .await?
+                    .into();
+                Ok(Reply::Participant { participant })
+            }
+            Request::Ping {} | Request::Leave {} => Ok(Reply::Done {}),
+            Request::Join { .. } | Request::Resume { .. } | Request::Unknown => {
+                let detail = "this connection has joined already";
+                Err(Problem::bad_request("already_joined", detail))
+            }
+        }
+    }
+
+    fn permit(&self, permitted: bool, name: &'static str) -> Result<(), Problem> {
+        if permitted {
+            Ok(())
+        } else {
+            Err(crosspoint_control::api::ControlError::NotPermitted(name).into())
+        }
+    }
+
+    fn own(&mut self, tracks: &[TrackInfo]) {
+        self.own_tracks = tracks.iter().map(|track| track.sid.clone()).collect();
+    }
+
+    /// Tells the client, now or when it is back.
+    fn say(&mut self, message: &Outgoing) {
+        let frame: Utf8Bytes = message.frame(self.replay.next_seq());
+        self.replay.push(frame.clone());
+        if let Link::Attached(outbox) = &self.link {
+            // A full box closes itself to us: see `is_slow`.
+            let _ = outbox.push(frame);
+        }
+    }
+
+    /// Whether the client has left too much unread.
+    fn is_slow(&self) -> bool {
+        matches!(&self.link, Link::Attached(outbox) if outbox.overflowed())
+    }
+}
+
+/// The client must join anew.
+pub(super) fn session_expired() -> Problem {
+    Problem::new(
+        axum::http::StatusCode::GONE,
+        "session_expired",
+        "The session is over",
+        "it ended, or what was missed is not kept any more; join anew",
+    )
+}
