@@ -1,0 +1,221 @@
+//! Webhooks: events of rooms, participants and tracks, posted to the operator's URLs.
+//!
+//! Bodies and signatures are LiveKit's ([`payload`]), so that its SDKs' receivers take them. Events
+//! of one room arrive in order at each URL: the next one is sent when the one before was delivered,
+//! or given up after the configured number of tries. Rooms do not wait for each other. What is
+//! undelivered is bounded for each URL; when it is full, new events are dropped and counted. URLs
+//! that lead to private addresses are refused unless allowed ([`address`]).
+
+mod address;
+mod payload;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crosspoint_control::api::RoomEvent;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Client, Url};
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::auth::{Keys, Secret};
+use crate::config;
+use crate::http::events::room_of_event;
+
+/// First pause before another try; each further one is twice as long.
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+
+/// Longest pause.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// Most requests under way at one URL.
+const CONCURRENT_MAX: usize = 16;
+
+/// Starts delivery of `events` to the configured URLs; ends with its source.
+///
+/// # Errors
+/// A key that is not there, or an HTTP client that cannot be made.
+pub(crate) fn start(
+    config: &config::Webhooks,
+    keys: &Keys,
+    events: broadcast::Receiver<RoomEvent>,
+) -> anyhow::Result<()> {
+    if config.urls.is_empty() {
+        return Ok(());
+    }
+    let (name, secret) = match config.key.as_str() {
+        "" => keys.first(),
+        name => keys.secret(name).map(|secret| (name, secret)),
+    }
+    .ok_or_else(|| anyhow::anyhow!("webhooks need a key to sign with"))?;
+    let signer = Signer {
+        issuer: name.to_owned(),
+        secret: secret.clone(),
+    };
+    let client = Client::builder()
+        .timeout(Duration::from_secs(config.timeout_s))
+        // A redirect could lead anywhere, and a proxy would hide where.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(address::Resolver {
+            allow_private: config.allow_private,
+        }))
+        .user_agent(concat!("Crosspoint/", env!("CARGO_PKG_VERSION")))
+        .build()?;
+    let receivers = config.urls.iter().map(|url| {
+        Ok(Arc::new(Receiver {
+            url: url.parse()?,
+            client: client.clone(),
+            signer: signer.clone(),
+            allow_private: config.allow_private,
+            attempts: config.attempts,
+            capacity: config.queue,
+            queues: Mutex::new(Queues::default()),
+            under_way: Semaphore::new(CONCURRENT_MAX),
+        }))
+    });
+    let receivers = receivers.collect::<anyhow::Result<Vec<_>>>()?;
+    tokio::spawn(dispatch(receivers, events));
+    Ok(())
+}
+
+async fn dispatch(receivers: Vec<Arc<Receiver>>, mut events: broadcast::Receiver<RoomEvent>) {
+    loop {
+        let event = match events.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(missed)) => {
+                metrics::counter!("crosspoint_webhook_events_missed_total").increment(missed);
+                continue;
+            }
+            Err(RecvError::Closed) => return,
+        };
+        let room = room_of_event(&event).as_str().to_owned();
+        if let Some(body) = payload::body(event) {
+            for receiver in &receivers {
+                receiver.accept(&room, body.clone());
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Signer {
+    issuer: String,
+    secret: Secret,
+}
+
+/// One URL.
+struct Receiver {
+    url: Url,
+    client: Client,
+    signer: Signer,
+    allow_private: bool,
+    attempts: u32,
+    capacity: usize,
+    queues: Mutex<Queues>,
+    under_way: Semaphore,
+}
+
+/// Undelivered bodies by room. A room is in here while a task delivers for it.
+#[derive(Default)]
+struct Queues {
+    rooms: HashMap<String, VecDeque<Bytes>>,
+    waiting: usize,
+}
+
+impl Receiver {
+    fn accept(self: &Arc<Self>, room: &str, body: Bytes) {
+        let mut queues = self.lock();
+        if queues.waiting >= self.capacity {
+            metrics::counter!("crosspoint_webhook_dropped_total", "cause" => "queue_full")
+                .increment(1);
+            return;
+        }
+        queues.waiting += 1;
+        if let Some(queue) = queues.rooms.get_mut(room) {
+            queue.push_back(body);
+            return;
+        }
+        queues.rooms.insert(room.to_owned(), VecDeque::from([body]));
+        drop(queues);
+        let receiver = Arc::clone(self);
+        let room = room.to_owned();
+        tokio::spawn(async move {
+            while let Some(body) = receiver.next(&room) {
+                receiver.deliver(body).await;
+            }
+        });
+    }
+
+    /// The next body of a room; forgets the room when there is none.
+    fn next(&self, room: &str) -> Option<Bytes> {
+        let mut queues = self.lock();
+        let body = queues.rooms.get_mut(room).and_then(VecDeque::pop_front);
+        match body {
+            Some(_) => queues.waiting -= 1,
+            None => {
+                queues.rooms.remove(room);
+            }
+        }
+        body
+    }
+
+    async fn deliver(&self, body: Bytes) {
+        let mut pause = BACKOFF_FIRST;
+        for attempt in 1..=self.attempts {
+            match self.post(body.clone()).await {
+                Ok(()) => {
+                    metrics::counter!("crosspoint_webhook_delivered_total").increment(1);
+                    return;
+                }
+                Err(problem) => {
+                    // The URL may hold a password: only its host is named.
+                    let host = self.url.host_str().unwrap_or_default();
+                    tracing::debug!(host, attempt, problem, "webhook not delivered");
+                }
+            }
+            if attempt < self.attempts {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF_MAX);
+            }
+        }
+        tracing::warn!(
+            host = self.url.host_str().unwrap_or_default(),
+            "webhook given up"
+        );
+        metrics::counter!("crosspoint_webhook_dropped_total", "cause" => "undelivered")
+            .increment(1);
+    }
+
+    async fn post(&self, body: Bytes) -> Result<(), String> {
+        if !self.allow_private && address::is_special_literal(&self.url) {
+            return Err("the address is a special one".to_owned());
+        }
+        let token = payload::sign(&self.signer.issuer, &self.signer.secret, &body)
+            .map_err(|e| e.to_string())?;
+        let _place = self.under_way.acquire().await.map_err(|e| e.to_string())?;
+        let response = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/webhook+json")
+            .header(AUTHORIZATION, token)
+            .body(body)
+            .send()
+            .await
+            .map_err(|e| e.without_url().to_string())?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(response.status().to_string())
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
