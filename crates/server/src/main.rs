@@ -1,2 +1,206 @@
-//! Placeholder.
-fn main() {}
+//! The `crosspoint` binary: `serve`, `token`, `check`.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use crosspoint_server::auth::{GrantOption, Keys, TokenRequest};
+use crosspoint_server::config::load::{Loaded, load};
+use crosspoint_server::config::{Config, Log, LogFormat};
+use crosspoint_server::{RunningServer, Server, development};
+use tracing_subscriber::EnvFilter;
+
+/// A media server: rooms in which people in browsers, and WHIP and WHEP clients, see and hear each
+/// other.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Settings, as in config/crosspoint.toml; the environment (CROSSPOINT_...) wins over them
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server (without a sub-command, too)
+    Serve,
+    /// Prints a token
+    Token(TokenArgs),
+    /// Says what is wrong with the settings
+    Check,
+}
+
+#[derive(Args)]
+struct TokenArgs {
+    /// Room to join
+    #[arg(long)]
+    room: String,
+    /// Identity in the room; without one each WHIP or WHEP client gets an identity of its own
+    #[arg(long)]
+    identity: Option<String>,
+    /// Name to show
+    #[arg(long)]
+    name: Option<String>,
+    /// Free text for applications
+    #[arg(long)]
+    metadata: Option<String>,
+    /// How long it is good for, e.g. 30m, 1h, 7days
+    #[arg(long, default_value = "1h")]
+    ttl: humantime::Duration,
+    /// A grant, e.g. roomAdmin=true, canPublish=false, canPublishSources=camera,microphone
+    #[arg(long = "grant", value_name = "NAME=VALUE")]
+    grants: Vec<GrantOption>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let loaded = load(cli.config.as_deref())?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(loaded),
+        Command::Token(args) => token(args, &loaded.config),
+        Command::Check => check(&loaded, cli.config.as_deref()),
+    }
+}
+
+fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    start_log(&loaded.config.log);
+    for remark in &loaded.remarks {
+        tracing::warn!("{remark}");
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let mut signals = Signals::new()?;
+            let server = Server::start(loaded.config).await?;
+            greet(&server);
+            signals.next().await;
+            tracing::info!("stopping: joins are refused; a second signal ends at once");
+            tokio::select! {
+                () = server.drain() => {}
+                () = signals.next() => {}
+            }
+            server.stop().await;
+            tracing::info!("stopped");
+            Ok(())
+        })
+}
+
+/// Says where to go.
+fn greet(server: &RunningServer) {
+    let app = server.app();
+    let scheme = if app.config.has_tls() {
+        "https"
+    } else {
+        "http"
+    };
+    let address = server.http_addr();
+    if !app.development {
+        tracing::info!("Crosspoint listens on {scheme}://{address}/");
+        return;
+    }
+    let port = address.port();
+    let file = development::key_file(&app.config.data_dir);
+    tracing::warn!(
+        "development mode, since no keys are configured (CROSSPOINT_KEYS): only this machine can \
+         connect"
+    );
+    tracing::info!("Meet, a room for a try:  {scheme}://localhost:{port}/");
+    tracing::info!("The API's description:   {scheme}://localhost:{port}/openapi.json");
+    tracing::info!(
+        "The development key \"{}\" is kept in {}",
+        app.keys.first().map(|(name, _)| name).unwrap_or_default(),
+        file.display()
+    );
+    tracing::info!("A token for the API:     crosspoint token --room demo --identity me");
+}
+
+#[expect(clippy::print_stdout, reason = "the token is this command's output")]
+fn token(args: TokenArgs, config: &Config) -> anyhow::Result<()> {
+    let configured = Keys::parse(config.keys.reveal())?;
+    let keys = if configured.is_empty() {
+        development::key(&config.data_dir)?
+    } else {
+        configured
+    };
+    let request = TokenRequest {
+        room: args.room,
+        identity: args.identity,
+        name: args.name,
+        metadata: args.metadata,
+        attributes: BTreeMap::new(),
+        ttl: args.ttl.into(),
+        grants: args.grants,
+    };
+    println!("{}", request.sign(&keys)?);
+    Ok(())
+}
+
+/// Settings that are wrong were reported by loading them; what they point to is looked at here.
+#[expect(
+    clippy::print_stdout,
+    reason = "the findings are this command's output"
+)]
+fn check(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
+    let http = &loaded.config.http;
+    if loaded.config.has_tls() {
+        for path in [&http.tls_certificate, &http.tls_key] {
+            std::fs::File::open(path)
+                .map_err(|e| anyhow::anyhow!("http: {}: {e}", path.display()))?;
+        }
+    }
+    for remark in &loaded.remarks {
+        println!("note: {remark}");
+    }
+    let keys = Keys::parse(loaded.config.keys.reveal())?;
+    if keys.is_empty() {
+        println!("note: no keys are configured: development mode, loopback only");
+    }
+    for weak in keys.weak() {
+        println!("note: the secret of the key \"{weak}\" is shorter than 32 bytes");
+    }
+    match file {
+        Some(file) => println!("{} is good", file.display()),
+        None => println!("the settings are good"),
+    }
+    Ok(())
+}
+
+fn start_log(log: &Log) {
+    let filter = EnvFilter::new(&log.level);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match log.format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
