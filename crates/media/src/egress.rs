@@ -158,8 +158,16 @@ fn try_write(
     }
     let body = buffer.get_mut(at..at + payload.len())?;
     body.copy_from_slice(payload);
-    cached.facts.picture.write(packet.picture, body);
+    if !orders_by_descriptor(cached, &stamp.ids) {
+        cached.facts.picture.write(packet.picture, body);
+    }
     Some(at + payload.len())
+}
+
+/// Whether the receiver orders frames by the dependency descriptor that this packet has. It does
+/// not look at picture ids then, and what may be ciphertext is better left alone.
+fn orders_by_descriptor(cached: &CachedPacket, ids: &ExtensionIds) -> bool {
+    cached.facts.picture.frame.is_some() && ids.id(ExtensionKind::DependencyDescriptor).is_some()
 }
 
 fn write_header(

@@ -115,7 +115,8 @@ pub(crate) struct FactsReader {
 
 impl FactsReader {
     /// The facts of a packet; of one that is not understood, that it is nothing special. With a
-    /// dependency descriptor the payload is not looked into: it may be encrypted end to end.
+    /// dependency descriptor the payload is not asked what it is: it may be encrypted end to end.
+    /// Only where the packetizer's picture counters stand is read, since they are in the clear.
     pub(crate) fn read(
         &mut self,
         codec: Codec,
@@ -126,6 +127,7 @@ impl FactsReader {
             && let Some(descriptor) = extensions.get(ExtensionKind::DependencyDescriptor)
         {
             let mut facts = self.descriptor_facts(descriptor).unwrap_or_default();
+            facts.picture = picture_fields(codec, payload);
             // Known even of a frame whose structure is not.
             facts.picture.frame = frame_number(descriptor);
             return facts;
@@ -178,6 +180,16 @@ impl FactsReader {
             ..FrameFacts::default()
         }
     }
+}
+
+/// The counters of a payload descriptor; none where there is none.
+fn picture_fields(codec: Codec, payload: &[u8]) -> PictureFields {
+    let facts = match codec {
+        Codec::Vp8 => Vp8::parse(payload).map(vp8_facts),
+        Codec::Vp9 => Vp9::parse(payload).map(vp9_facts),
+        _ => return PictureFields::default(),
+    };
+    facts.unwrap_or_default().picture
 }
 
 /// AV1 RTP specification, appendix A.8.2: behind the first byte.

@@ -141,3 +141,59 @@ fn frame_numbers_go_on_over_a_change_of_source_and_keep_their_distances() {
         .collect();
     assert_eq!(steps, [1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 2]);
 }
+
+/// Firefox does not take the descriptor: it orders VP8 frames by the packetizer's picture ids,
+/// which are in the clear even when the frames are not.
+#[test]
+fn a_receiver_without_the_descriptor_gets_continuous_picture_ids() {
+    let mut world = World::new();
+    let mut cameras: Vec<_> = (1..=2)
+        .map(|id| {
+            let ssrc = 100 * id as u32;
+            let sender = session(vec![receive(id, TrackSource::Camera, ssrc)], vec![]);
+            Source::new(world.join(id, sender), Codec::Vp8, ssrc)
+        })
+        .collect();
+    let mut receiver = session(vec![], slots(5000, 0, 1));
+    receiver
+        .extensions
+        .set(ExtensionKind::DependencyDescriptor, 0);
+    let bob = world.join(9, receiver);
+    let mut ids = Vec::new();
+    for (shown, first) in [(1, 20_000_u16), (2, 300)] {
+        for id in 1..=2 {
+            let wish = Wish {
+                wanted: id == shown,
+                ..Wish::default()
+            };
+            world.wish(9, id, wish);
+        }
+        let camera = &mut cameras[shown as usize - 1];
+        for (step, keyframe) in [(0, true), (1, false)] {
+            let number = first + step;
+            let descriptor = if keyframe {
+                keyframe_descriptor(number)
+            } else {
+                delta_descriptor(number)
+            };
+            let extensions = [(ExtensionKind::DependencyDescriptor, &descriptor[..])];
+            // RFC 7741 §4.2: X and S, then I, then a 15-bit picture id.
+            let [high, low] = (number | 0x8000).to_be_bytes();
+            let mut payload = vec![0x90, 0x80, high, low];
+            payload.extend(ciphertext(u32::from(number)));
+            let packet = camera.packet_with(true, &extensions, &payload);
+            camera.timestamp = camera.timestamp.wrapping_add(3600);
+            world.rtp(camera.from, &packet);
+        }
+        world.advance_ms(120);
+        for sent in world.take_streams(bob).remove(&5000).unwrap() {
+            assert!(sent.extensions().dependency_descriptor.is_none());
+            ids.push(u16::from_be_bytes([
+                sent.payload()[2] & 0x7f,
+                sent.payload()[3],
+            ]));
+        }
+    }
+    let steps: Vec<_> = ids.windows(2).map(|w| w[1].wrapping_sub(w[0])).collect();
+    assert_eq!(steps, [1, 1, 1]);
+}
