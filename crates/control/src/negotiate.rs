@@ -69,6 +69,7 @@ pub struct Negotiated {
     /// Whether the latest offer restarted ICE: `local` and `remote` are new then.
     pub ice_restarted: bool,
     extensions: ExtensionIds,
+    slot_extensions: ExtensionIds,
     feedback: CongestionFeedback,
     reduced_size_rtcp: bool,
     cname: String,
@@ -117,6 +118,7 @@ impl Negotiated {
             receive: receive.collect(),
             slots: self.slots().cloned().collect(),
             extensions: self.extensions,
+            slot_extensions: self.slot_extensions,
             feedback: self.feedback,
             reduced_size_rtcp: self.reduced_size_rtcp,
             cname: self.cname.clone(),
@@ -227,6 +229,7 @@ pub fn negotiate(
         fingerprints,
         ice_restarted,
         extensions,
+        slot_extensions: formats::received_extensions(offer, &extensions),
         feedback,
         reduced_size_rtcp,
         cname,

@@ -152,6 +152,8 @@ pub struct SessionConfig {
     pub slots: Vec<SlotConfig>,
     /// Header extension ids, common to all m-lines.
     pub extensions: ExtensionIds,
+    /// Those of them that the peer takes on its slots: the others it only sends.
+    pub slot_extensions: ExtensionIds,
     /// Congestion feedback that we owe the peer for what it sends.
     pub feedback: CongestionFeedback,
     /// Whether reduced-size RTCP was negotiated (RFC 5506).

@@ -122,6 +122,7 @@ impl Peer {
             receive: self.receive_configs(),
             slots: self.receiver.slots().map(|s| s.config.clone()).collect(),
             extensions: extension_ids(),
+            slot_extensions: extension_ids(),
             feedback: self.config.feedback,
             reduced_size_rtcp: true,
             cname: "sim".to_owned(),

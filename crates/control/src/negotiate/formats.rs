@@ -104,6 +104,25 @@ pub(super) fn extensions(offer: &SessionDescription, accepted: &[bool]) -> Exten
     ids
 }
 
+/// Those of `ids` that the peer takes on what it receives, by the direction that it wrote behind
+/// them (RFC 8285 §5).
+pub(super) fn received_extensions(offer: &SessionDescription, ids: &ExtensionIds) -> ExtensionIds {
+    let mut received = ExtensionIds::new();
+    for extension in offer.media.iter().flat_map(|section| &section.extensions) {
+        let takes = extension
+            .direction
+            .is_none_or(|direction| direction.receives());
+        if let Some(kind) = ids
+            .kind(extension.id)
+            .filter(|kind| kind.uri() == extension.uri)
+            && takes
+        {
+            received.set(kind, extension.id);
+        }
+    }
+    received
+}
+
 /// The header extensions that the answer lists for one m-line.
 pub(super) fn answered_extensions(section: &MediaSection, ids: &ExtensionIds) -> Vec<Extmap> {
     let mut answered: Vec<Extmap> = Vec::new();

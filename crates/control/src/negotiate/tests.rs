@@ -92,7 +92,9 @@ fn printed(negotiated: &Negotiated) -> String {
     writeln!(text, "feedback {:?}", config.feedback).unwrap();
     for kind in ExtensionKind::ALL {
         if let Some(id) = config.extensions.id(kind) {
-            writeln!(text, "extension {id} {kind:?}").unwrap();
+            let taken = config.slot_extensions.id(kind).is_some();
+            let note = if taken { "" } else { " (not taken)" };
+            writeln!(text, "extension {id} {kind:?}{note}").unwrap();
         }
     }
     for line in config.receive {

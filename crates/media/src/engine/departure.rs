@@ -40,7 +40,7 @@ impl Engine {
         let Some((session, egress)) = self.sessions.departing(key) else {
             return;
         };
-        let ids = session.config.extensions;
+        let ids = session.config.slot_extensions;
         let numbers_transport = ids.id(ExtensionKind::TransportCc).is_some();
         while let Some(packet) = egress.pop() {
             let slot = self.slots.get(packet.slot);

@@ -156,7 +156,7 @@ fn a_receiver_without_the_descriptor_gets_continuous_picture_ids() {
         .collect();
     let mut receiver = session(vec![], slots(5000, 0, 1));
     receiver
-        .extensions
+        .slot_extensions
         .set(ExtensionKind::DependencyDescriptor, 0);
     let bob = world.join(9, receiver);
     let mut ids = Vec::new();

@@ -128,6 +128,7 @@ pub(crate) fn session(receive: Vec<ReceiveConfig>, slots: Vec<SlotConfig>) -> Se
         receive,
         slots,
         extensions: extension_ids(),
+        slot_extensions: extension_ids(),
         feedback: CongestionFeedback::TransportCc,
         reduced_size_rtcp: true,
         cname: "cname".into(),
