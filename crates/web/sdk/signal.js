@@ -59,6 +59,14 @@ export class Signal extends Emitter {
   #token;
   /** @type {WebSocket | null} */
   #socket = null;
+  /**
+   * The socket before, while the session is being resumed. It counts as cut, but what it has
+   * received may still be on its way to this page, and the server may take it for delivered: the
+   * browser answers the server's pings before the page has seen what came ahead of them.
+   *
+   * @type {WebSocket | null}
+   */
+  #cutSocket = null;
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   /** Set once: `close` was called or the session is lost. */
@@ -68,6 +76,7 @@ export class Signal extends Emitter {
   #nextId = 1;
   #lastSeq = 0;
   #lastHeard = 0;
+  #lastBeat = 0;
   /** Resume token; empty before the join's reply. */
   #session = "";
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -98,6 +107,7 @@ export class Signal extends Emitter {
    */
   setSession(session) {
     this.#session = session;
+    this.#lastBeat = Date.now();
     this.#pulse ??= setInterval(() => this.#checkPulse(), PING_INTERVAL_MS);
   }
 
@@ -223,14 +233,18 @@ export class Signal extends Emitter {
   }
 
   #checkPulse() {
+    const now = Date.now();
+    const slept = now - this.#lastBeat > 2 * PING_INTERVAL_MS;
+    this.#lastBeat = now;
     if (!this.#ready) return;
-    const silence = Date.now() - this.#lastHeard;
-    if (silence >= DEAD_AFTER_MS) this.#onCut();
-    else if (silence >= PING_INTERVAL_MS) this.request("ping").catch(() => {});
+    // After a sleep the clock says nothing about the socket: it has until the next beat to speak.
+    if (slept) this.#lastHeard = now - DEAD_AFTER_MS + PING_INTERVAL_MS;
+    const quiet = now - this.#lastHeard;
+    if (quiet >= DEAD_AFTER_MS) this.#onCut();
+    else if (quiet >= PING_INTERVAL_MS) this.request("ping").catch(() => {});
   }
 
   #onCut() {
-    this.#detach();
     if (this.#closed) return;
     if (!this.#session) {
       this.#end(new CrosspointError("connection_lost", "the server closed the connection"));
@@ -238,17 +252,20 @@ export class Signal extends Emitter {
     }
     if (!this.#ready) return; // a resumption is under way and notices by itself
     this.#ready = false;
+    this.#cutSocket = this.#socket;
+    this.#socket = null;
     this.emit("interrupted", undefined);
     this.#resume();
   }
 
-  #detach() {
-    const socket = this.#socket;
+  #dropSocket() {
+    silence(this.#socket);
     this.#socket = null;
-    if (!socket) return;
-    socket.onmessage = null;
-    socket.onclose = null;
-    socket.close();
+  }
+
+  #dropCutSocket() {
+    silence(this.#cutSocket);
+    this.#cutSocket = null;
   }
 
   async #resume() {
@@ -258,12 +275,13 @@ export class Signal extends Emitter {
       try {
         await this.#openSocket();
         await this.#resumeSession();
+        this.#dropCutSocket();
         this.#ready = true;
         this.#repeatPending();
         this.emit("resumed", undefined);
         return;
       } catch (error) {
-        this.#detach();
+        this.#dropSocket();
         if (this.#closed) return;
         if (isExpiry(error)) return this.#lose(sessionExpired());
         if (Date.now() - cutAt > GIVE_UP_AFTER_MS) return this.#lose(networkLost());
@@ -322,7 +340,8 @@ export class Signal extends Emitter {
     this.#ready = false;
     clearInterval(this.#pulse);
     this.#backoff.hurry();
-    this.#detach();
+    this.#dropSocket();
+    this.#dropCutSocket();
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
       reject(error);
@@ -362,6 +381,14 @@ function opened(socket) {
       reject();
     };
   });
+}
+
+/** @param {WebSocket | null} socket */
+function silence(socket) {
+  if (!socket) return;
+  socket.onmessage = null;
+  socket.onclose = null;
+  socket.close();
 }
 
 /**

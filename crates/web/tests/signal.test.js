@@ -154,8 +154,34 @@ test("silence is answered by pings, and lasting silence by a new socket", async 
   mock.timers.tick(8_000);
   await settle();
   assert.deepEqual(log, ["interrupted"]);
-  assert.equal(socket.readyState, 3);
   assert.equal(sockets.length, 2);
+});
+
+test("what a silent socket had received still counts, and is not asked for again", async () => {
+  const { log, socket } = await joined();
+  mock.timers.tick(12_000);
+  const again = await nextSocket(2);
+  socket.push({ type: "draining", seq: 1 }); // late, but before the resumption
+  again.accept();
+  await settle();
+  assert.equal(again.last.lastSeq, 1);
+  socket.push({ type: "draining", seq: 2 });
+  again.push({ type: "draining", seq: 2 });
+  again.push({ type: "reply", id: again.last.id, seq: 3, resumed: true });
+  await settle();
+  assert.deepEqual(log, ["interrupted", "draining", "draining", "resumed"]);
+  assert.equal(socket.readyState, 3);
+});
+
+test("a page that slept gives its socket a moment before it counts as dead", async () => {
+  const { log, socket } = await joined();
+  mock.timers.setTime(Date.now() + 15_000);
+  mock.timers.tick(1); // the intervals that are due fire late
+  assert.deepEqual(log, []);
+  assert.equal(socket.last.type, "ping");
+  socket.push({ type: "reply", id: socket.last.id, seq: 1 });
+  mock.timers.tick(4_000);
+  assert.deepEqual(log, []);
 });
 
 test("a reply that does not come is a time-out", async () => {
