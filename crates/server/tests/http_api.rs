@@ -401,7 +401,7 @@ async fn bodies_are_bounded_and_typed() {
     assert_eq!(reply.problem(), (400, "bad_request".to_owned()));
     let deep = "[".repeat(100_000);
     let reply = door.send(post("application/json", Body::from(deep))).await;
-    assert_eq!(reply.problem().0, 400);
+    assert_eq!(reply.problem().0, 422);
     assert_eq!(door.control.calls(), Vec::<String>::new());
 }
 

@@ -148,7 +148,7 @@ fn a_bad_value_is_an_error_that_says_what_is_allowed() {
         (
             "[http]\nlisten = 1\n",
             "test.toml:2: http.listen = 1",
-            "string",
+            "socket address",
         ),
         (
             "[media]\nudp_port = 70000\n",

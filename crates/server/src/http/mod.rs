@@ -59,7 +59,6 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .layer(Extension(Arc::new(document)))
         .fallback(pages::serve)
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
@@ -85,13 +84,22 @@ fn routes(app: &App) -> (Router<Arc<App>>, OpenApi) {
         .merge(health::routes())
         .routes(routes!(openapi))
         .split_for_parts();
-    let api = api.layer(layers::cors(&app.config.http.cors_origins));
+    // Before CORS, which answers OPTIONS for every route.
+    let api = api
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(layers::cors(&app.config.http.cors_origins))
+        .layer(middleware::from_fn(crate::whip::accept_post));
     if !app.development {
         return (api, document);
     }
     // Outside of CORS on purpose, see its module.
     let (development, described) = dev::routes().split_for_parts();
+    let development = development.method_not_allowed_fallback(method_not_allowed);
     (api.merge(development), document.merge_from(described))
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::method_not_allowed()
 }
 
 /// The description of this API, as OpenAPI 3.1.

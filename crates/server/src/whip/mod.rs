@@ -20,15 +20,15 @@ pub(crate) use resources::Resources;
 use std::sync::Arc;
 
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, LINK, LOCATION};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use crosspoint_control::api::{ControlError, JoinRequest, OfferProblem};
 use crosspoint_control::model::{Identity, Permissions, Reason, RoomName};
 use serde::Deserialize;
-use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -48,18 +48,28 @@ const SDP: &str = "application/sdp";
 const SDP_FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    // RFC 9725 §4.2: what may be posted is said in answers to OPTIONS.
-    let accept_post = SetResponseHeaderLayer::if_not_present(
-        HeaderName::from_static("accept-post"),
-        HeaderValue::from_static(SDP),
-    );
     OpenApiRouter::new()
         .routes(routes!(whip))
         .routes(routes!(whep))
         .routes(routes!(patch_whip, end_whip))
         .routes(routes!(patch_whep, end_whep))
-        .layer(accept_post)
         .layer(DefaultBodyLimit::max(SDP_BYTES_MAX))
+}
+
+/// Says in answers to OPTIONS what may be posted (RFC 9725 §4.2). To be put around CORS, which
+/// answers them.
+pub(crate) async fn accept_post(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let ours = path.starts_with("/whip/") || path.starts_with("/whep/");
+    let asked = request.method() == Method::OPTIONS && ours;
+    let mut response = next.run(request).await;
+    if asked {
+        let name = HeaderName::from_static("accept-post");
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(SDP));
+    }
+    response
 }
 
 /// Which way media flows.
