@@ -17,13 +17,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["media", "wire"]),
     ("control", &["transport", "media", "wire"]),
     ("web", &[]),
-    ("server", &["control", "transport", "media", "wire", "web"]),
+    (
+        "server",
+        &["control", "transport", "media", "wire", "web", "bench"],
+    ),
     ("sim", &["media", "wire"]),
     ("xtask", &[]),
-    (
-        "bench",
-        &["server", "control", "transport", "media", "wire", "sim"],
-    ),
+    ("bench", &["transport", "wire"]),
     (
         "tests",
         &["server", "control", "transport", "media", "wire", "sim"],
