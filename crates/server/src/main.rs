@@ -1,10 +1,11 @@
-//! The `crosspoint` binary: `serve`, `token`, `check`.
+//! The `crosspoint` binary: `serve`, `token`, `check`, `load`.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use crosspoint_bench::load::{KeyPair, Load};
 use crosspoint_server::auth::{GrantOption, Keys, TokenRequest};
 use crosspoint_server::config::load::{Loaded, load};
 use crosspoint_server::config::{Config, Log, LogFormat};
@@ -32,6 +33,8 @@ enum Command {
     Token(TokenArgs),
     /// Says what is wrong with the settings
     Check,
+    /// Lets many clients join a server, this one's neighbour or another, and measures what it costs
+    Load(Box<Load>),
 }
 
 #[derive(Args)]
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Command::Serve => serve(loaded),
         Command::Token(args) => token(args, &loaded.config),
         Command::Check => check(&loaded, cli.config.as_deref()),
+        Command::Load(args) => load_test(*args, &loaded.config),
     }
 }
 
@@ -121,12 +125,7 @@ fn greet(server: &RunningServer) {
 
 #[expect(clippy::print_stdout, reason = "the token is this command's output")]
 fn token(args: TokenArgs, config: &Config) -> anyhow::Result<()> {
-    let configured = Keys::parse(config.keys.reveal())?;
-    let keys = if configured.is_empty() {
-        development::key(&config.data_dir)?
-    } else {
-        configured
-    };
+    let keys = keys(config)?;
     let request = TokenRequest {
         room: args.room,
         identity: args.identity,
@@ -138,6 +137,28 @@ fn token(args: TokenArgs, config: &Config) -> anyhow::Result<()> {
     };
     println!("{}", request.sign(&keys)?);
     Ok(())
+}
+
+/// The configured keys, or the development key.
+fn keys(config: &Config) -> anyhow::Result<Keys> {
+    let configured = Keys::parse(config.keys.reveal())?;
+    if configured.is_empty() {
+        development::key(&config.data_dir)
+    } else {
+        Ok(configured)
+    }
+}
+
+/// Clients of a Crosspoint server join with its key, which is known here if it runs here.
+fn load_test(mut load: Load, config: &Config) -> anyhow::Result<()> {
+    let ours = load.whip.is_none() && load.janus.is_none();
+    if ours && load.token.is_none() && load.key.is_none() {
+        let keys = keys(config)?;
+        load.key = keys
+            .first()
+            .map(|(name, secret)| KeyPair::new(name, secret.reveal()));
+    }
+    tokio::runtime::Runtime::new()?.block_on(load.execute())
 }
 
 /// Settings that are wrong were reported by loading them; what they point to is looked at here.

@@ -1,5 +1,7 @@
 //! Every bad token is refused at every front door, and nothing is done.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use axum::body::Body;

@@ -1,5 +1,7 @@
 //! The HTTP API: what a request becomes, and what becomes of the outcome.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use axum::body::Body;

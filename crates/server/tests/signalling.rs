@@ -1,5 +1,7 @@
 //! The signalling WebSocket.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! WHIP and WHEP over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use axum::body::Body;
