@@ -15,8 +15,7 @@ pub struct TransportConfig {
     /// Number of worker threads, at least 1.
     pub workers: usize,
     /// Local addresses to bind on, e.g. `0.0.0.0` and `::`; each worker binds all of them. If
-    /// several addresses of this machine are advertised, UDP binds those instead of an unspecified
-    /// one, so that answers leave from where questions went to. `::` is left out where there is no
+    /// addresses of this machine are advertised, UDP binds those instead of an unspecified one, so that answers leave from where questions went to. `::` is left out where there is no
     /// IPv6.
     pub bind: Vec<IpAddr>,
     /// UDP port of worker 0; worker n has `udp_port + n`. 0: any free port for each.

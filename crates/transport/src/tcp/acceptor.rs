@@ -26,6 +26,9 @@ const PENDING_PER_ADDRESS_MAX: usize = 64;
 /// the system had no room for more.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a worker has taken up the session that a connection is for.
+const CLAIM_RETRY: Duration = Duration::from_millis(10);
+
 const STOP: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
 
@@ -154,6 +157,44 @@ struct Pending {
     remote: SocketAddr,
     inbox: Inbox,
     deadline: Instant,
+    /// Its first frame is here, but no worker has said yet that the session is its own: the answer
+    /// may have reached the peer before the command reached the worker.
+    unclaimed: bool,
+}
+
+/// What the first frame of a connection says.
+enum First {
+    /// It is not complete.
+    Incomplete,
+    /// It is for a session that no worker owns (yet).
+    Unclaimed,
+    /// The worker that it is for.
+    For(usize),
+    /// It is no check.
+    Wrong,
+}
+
+impl Pending {
+    fn first(&mut self, directory: &Directory) -> First {
+        loop {
+            match self.inbox.peek() {
+                Ok(Some(frame)) => {
+                    let message = Message::parse(frame).ok();
+                    let Some((ours, _)) = message.and_then(|message| message.ufrags()) else {
+                        return First::Wrong;
+                    };
+                    return directory.worker(ours).map_or(First::Unclaimed, First::For);
+                }
+                Ok(None) => {}
+                Err(_) => return First::Wrong,
+            }
+            match self.inbox.read(&mut self.stream) {
+                Ok(true) => {}
+                Ok(false) => return First::Incomplete,
+                Err(_) => return First::Wrong,
+            }
+        }
+    }
 }
 
 struct Service {
@@ -170,7 +211,11 @@ impl Service {
         let mut events = Events::with_capacity(256);
         let mut retry = false;
         loop {
-            let timeout = (retry || !self.pending.is_empty()).then_some(SWEEP);
+            let unclaimed: Vec<usize> = self.unclaimed().collect();
+            let timeout = match unclaimed.is_empty() {
+                false => Some(CLAIM_RETRY),
+                true => (retry || !self.pending.is_empty()).then_some(SWEEP),
+            };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -187,9 +232,17 @@ impl Service {
             if retry {
                 retry = self.accept_all();
             }
+            for token in unclaimed {
+                self.advance(token);
+            }
             let now = Instant::now();
             self.pending.retain(|_, pending| pending.deadline > now);
         }
+    }
+
+    fn unclaimed(&self) -> impl Iterator<Item = usize> {
+        let waiting = self.pending.iter().filter(|(_, pending)| pending.unclaimed);
+        waiting.map(|(token, _)| *token)
     }
 
     /// Accepts what waits. `true`: the system had no room, so there may be more.
@@ -235,30 +288,24 @@ impl Service {
                 remote,
                 inbox: Inbox::new(),
                 deadline: Instant::now() + PROVE_WITHIN,
+                unclaimed: false,
             },
         );
     }
 
-    /// Reads, and hands over or closes.
+    /// Reads, and hands over, closes, or waits.
     fn advance(&mut self, token: usize) {
         let Some(pending) = self.pending.get_mut(&token) else {
             return;
         };
-        let worker = loop {
-            match pending.inbox.read(&mut pending.stream) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(_) => break None,
+        let worker = match pending.first(&self.directory) {
+            First::Incomplete => return,
+            First::Unclaimed => {
+                pending.unclaimed = true;
+                return;
             }
-            match pending.inbox.peek() {
-                Ok(None) => {}
-                Ok(Some(frame)) => {
-                    let message = Message::parse(frame).ok();
-                    let ufrags = message.and_then(|message| message.ufrags());
-                    break ufrags.and_then(|(ours, _)| self.directory.worker(ours));
-                }
-                Err(_) => break None,
-            }
+            First::For(worker) => Some(worker),
+            First::Wrong => None,
         };
         let Some(Pending {
             mut stream,

@@ -34,7 +34,8 @@ impl Addresses {
         for ip in &tcp {
             let family = config.advertised.iter().copied();
             let family: Vec<IpAddr> = family.filter(|it| it.is_ipv4() == ip.is_ipv4()).collect();
-            if ip.is_unspecified() && family.len() > 1 && family.iter().all(|it| is_ours(*it)) {
+            let ours = !family.is_empty() && family.iter().all(|it| is_ours(*it));
+            if ip.is_unspecified() && ours {
                 udp.extend(family);
             } else {
                 udp.push(*ip);
@@ -148,7 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn several_local_addresses_get_a_socket_each() {
+    fn local_addresses_get_a_socket_each() {
+        let got = addresses(&["0.0.0.0"], &["127.0.0.1"]);
+        assert_eq!(got.udp, [IpAddr::from([127, 0, 0, 1])]);
         let got = addresses(&["0.0.0.0"], &["127.0.0.1", "127.0.0.2"]);
         let expected: [IpAddr; 2] = [[127, 0, 0, 1].into(), [127, 0, 0, 2].into()];
         assert_eq!(got.udp, expected);
@@ -156,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn one_address_or_the_outer_side_of_a_nat_is_served_by_the_unspecified_one() {
-        for advertised in [&["127.0.0.1"][..], &["203.0.113.5", "127.0.0.1"], &[]] {
+    fn the_outer_side_of_a_nat_is_served_by_the_unspecified_one() {
+        for advertised in [&["203.0.113.5"][..], &["203.0.113.5", "127.0.0.1"], &[]] {
             let got = addresses(&["0.0.0.0"], advertised);
             assert_eq!(got.udp, [IpAddr::from([0, 0, 0, 0])], "{advertised:?}");
         }
