@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use crosspoint_bench::load::{KeyPair, Load};
@@ -59,8 +60,18 @@ struct TokenArgs {
     grants: Vec<GrantOption>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+#[expect(clippy::print_stderr, reason = "the log may not have started yet")]
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crosspoint: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
     let loaded = load(cli.config.as_deref())?;
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(loaded),
