@@ -11,7 +11,8 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
   "--use-fake-ui-for-media-stream",
-  "--use-fake-device-for-media-stream",
+  // The fake camera's default is 20 frames a second.
+  "--use-fake-device-for-media-stream=fps=30",
   "--auto-select-desktop-capture-source=Entire screen",
   "--autoplay-policy=no-user-gesture-required",
   // Pages in the background must go on decoding.
