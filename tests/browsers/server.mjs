@@ -9,7 +9,7 @@ import { AccessToken } from "livekit-server-sdk";
 
 const KEY = "testkey";
 const SECRET = "a-secret-of-the-tests-that-is-long-enough";
-const BINARY = process.env.CROSSPOINT_BINARY ?? "../../target/release/crosspoint";
+const BINARY = process.env.SERVER_BINARY ?? "../../target/release/crosspoint";
 
 /** Starts a server; `env` overrides settings. Ends with `stop()`. */
 export async function startServer(env = {}) {

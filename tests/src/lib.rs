@@ -1,1 +1,6 @@
-//! Harness of whole-server tests.
+//! Harness of the whole-server tests: a server in this process, and WHIP/WHEP clients made of the
+//! `webrtc` crate, which shares no code with Crosspoint.
+
+pub mod client;
+pub mod relay;
+pub mod server;

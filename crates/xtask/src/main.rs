@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask test` and `cargo xtask tidy`.
+//! Development tasks: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
 //!
 //! What a contributor or CI runs; no part of the product. A task installs what it needs
 //! (Debian packages when it runs as root, npm and PyPI packages below `target/tools`), or names it.
 
+mod bench;
 mod test;
 mod tidy;
 mod tools;
@@ -29,12 +30,22 @@ enum Task {
     },
     /// Check the arrows between crates and the rules for files and documents.
     Tidy,
+    /// Measure the server: the short set (under 5 minutes), or beside another server.
+    Bench {
+        /// Measure beside this server, in turns: janus.
+        #[arg(long)]
+        peer: Option<String>,
+        /// Further options of `crosspoint-bench suite` or `versus`, e.g. --dry.
+        #[arg(last = true)]
+        options: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Test { only } => test::run(&root(), &only),
         Task::Tidy => tidy::run(&root()),
+        Task::Bench { peer, options } => bench::run(&root(), peer.as_deref(), &options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

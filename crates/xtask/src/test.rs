@@ -150,7 +150,7 @@ fn node_tests(dir: &Path, packages: &Path, folder: &str) -> Result<()> {
 fn run_with_server(root: &Path, command: &mut std::process::Command) -> Result<()> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    tools::run(command.env("CROSSPOINT_BINARY", target.join("release/crosspoint")))
+    tools::run(command.env("SERVER_BINARY", target.join("release/crosspoint")))
 }
 
 fn link_node_modules(dir: &Path, packages: &Path) -> Result<()> {

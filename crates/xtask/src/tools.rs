@@ -103,6 +103,24 @@ pub(crate) fn debian_packages() -> Result<()> {
         .stdout(Stdio::null()))
 }
 
+/// Makes one Debian package present that has a program of its name, or says to install it.
+pub(crate) fn debian_package(name: &str) -> Result<()> {
+    if find(name).is_some() {
+        return Ok(());
+    }
+    let user = output(program(Path::new("/"), "id").arg("-u")).unwrap_or_default();
+    let apt = find("apt-get");
+    let (Some(apt), "0") = (apt, user.trim()) else {
+        bail!("{name} is needed; as root: apt-get install {name}");
+    };
+    say(&format!("installing {name}"));
+    run(program(Path::new("/"), &apt).args(["-qq", "update"]))?;
+    run(program(Path::new("/"), apt)
+        .args(["-qq", "-y", "--no-install-recommends", "install", name])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null()))
+}
+
 /// npm packages of the web checks and browser tests, below `target/tools/node`.
 const NPM: &[&str] = &[
     "playwright-core@1.65.1",
@@ -129,7 +147,12 @@ pub(crate) fn node_modules(root: &Path) -> Result<PathBuf> {
 }
 
 /// PyPI packages of the interop tests, in a virtual environment below `target/tools/python`.
-const PYPI: &[&str] = &["aiortc==1.16.0", "aiohttp==3.14.5", "livekit-api==1.2.2"];
+const PYPI: &[&str] = &[
+    "aiortc==1.16.0",
+    "aiohttp==3.14.5",
+    "livekit-api==1.2.2",
+    "numpy==2.3.5",
+];
 
 /// Makes the Python environment present; returns its interpreter.
 pub(crate) fn python(root: &Path) -> Result<PathBuf> {
