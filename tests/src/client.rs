@@ -10,7 +10,7 @@ use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_VP8, MediaEngine};
-use rtc::peer_connection::configuration::setting_engine::SettingEngine;
+use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::rtp;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -75,9 +75,18 @@ impl Publisher {
         )));
         let token = server.token(room, identity)?;
         let (peer, events) = new_peer().await?;
-        peer.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
+        peer.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
+            .await?;
         let location = connect(server, &format!("/whip/{room}"), &token, &peer, events).await?;
-        Ok(Self { peer, track, location, token, ssrc, sequence: 1, frame: 0 })
+        Ok(Self {
+            peer,
+            track,
+            location,
+            token,
+            ssrc,
+            sequence: 1,
+            frame: 0,
+        })
     }
 
     /// Sends one frame of one packet: a VP8 keyframe whose body is `body`.
@@ -141,9 +150,15 @@ impl Player {
             direction: RTCRtpTransceiverDirection::Recvonly,
             ..Default::default()
         };
-        peer.add_transceiver_from_kind(RtpCodecKind::Video, Some(init)).await?;
+        peer.add_transceiver_from_kind(RtpCodecKind::Video, Some(init))
+            .await?;
         let location = connect(server, &format!("/whep/{room}"), &token, &peer, events).await?;
-        Ok(Self { peer, location, token, packets })
+        Ok(Self {
+            peer,
+            location,
+            token,
+            packets,
+        })
     }
 
     /// The next packet, within 10 s.
@@ -152,7 +167,9 @@ impl Player {
     /// When none comes.
     pub async fn next(&mut self) -> Result<rtp::Packet> {
         let next = tokio::time::timeout(Duration::from_secs(10), self.packets.recv());
-        next.await.context("no packet came")?.context("the player ended")
+        next.await
+            .context("no packet came")?
+            .context("the player ended")
     }
 
     /// Ends the WHEP session and the client.
@@ -206,15 +223,23 @@ async fn new_peer() -> Result<(Arc<dyn PeerConnection>, Events)> {
     let (gathered_tx, gathered) = mpsc::unbounded_channel();
     let (state_tx, state) = watch::channel(RTCPeerConnectionState::New);
     let (packets_tx, packets) = mpsc::unbounded_channel();
-    let handler = Handler { gathered: gathered_tx, state: state_tx, packets: packets_tx };
+    let handler = Handler {
+        gathered: gathered_tx,
+        state: state_tx,
+        packets: packets_tx,
+    };
     let mut media = MediaEngine::default();
     media.register_codec(
-        RTCRtpCodecParameters { rtp_codec: vp8(), payload_type: 96, ..Default::default() },
+        RTCRtpCodecParameters {
+            rtp_codec: vp8(),
+            payload_type: 96,
+            ..Default::default()
+        },
         RtpCodecKind::Video,
     )?;
     let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
     // Checks twice a second, as a client does whose network may change.
-    let settings = SettingEngine::builder()
+    let settings = SettingEngineBuilder::new()
         .with_ice_timeouts(
             Some(Duration::from_secs(5)),
             Some(Duration::from_secs(25)),
@@ -231,7 +256,14 @@ async fn new_peer() -> Result<(Arc<dyn PeerConnection>, Events)> {
         .with_udp_addrs(vec!["127.0.0.1:0".to_owned()])
         .build()
         .await?;
-    Ok((Arc::new(peer), Events { gathered, state, packets: Some(packets) }))
+    Ok((
+        Arc::new(peer),
+        Events {
+            gathered,
+            state,
+            packets: Some(packets),
+        },
+    ))
 }
 
 /// Offers, applies the answer and waits until media can flow; the session's URL.
@@ -245,11 +277,19 @@ async fn connect(
     let offer = peer.create_offer(None).await?;
     peer.set_local_description(offer).await?;
     let _ = events.gathered.recv().await;
-    let offer = peer.local_description().await.context("no local description")?;
+    let offer = peer
+        .local_description()
+        .await
+        .context("no local description")?;
     let (answer, location) = server.offer(path, token, offer.sdp).await?;
-    peer.set_remote_description(RTCSessionDescription::answer(answer)?).await?;
-    let up = events.state.wait_for(|&state| state == RTCPeerConnectionState::Connected);
-    tokio::time::timeout(Duration::from_secs(15), up).await.context("did not connect")??;
+    peer.set_remote_description(RTCSessionDescription::answer(answer)?)
+        .await?;
+    let up = events
+        .state
+        .wait_for(|&state| state == RTCPeerConnectionState::Connected);
+    tokio::time::timeout(Duration::from_secs(15), up)
+        .await
+        .context("did not connect")??;
     Ok(location)
 }
 

@@ -26,8 +26,13 @@ impl Relay {
     pub async fn start(near: SocketAddr, server: SocketAddr) -> Result<Self> {
         let near = Arc::new(UdpSocket::bind(near).await?);
         let far = Arc::new(RwLock::new(Arc::new(far_socket().await?)));
-        let mut relay =
-            Self { near, server, far, client: Arc::default(), tasks: Vec::new() };
+        let mut relay = Self {
+            near,
+            server,
+            far,
+            client: Arc::default(),
+            tasks: Vec::new(),
+        };
         relay.pass_out();
         relay.pass_back().await;
         Ok(relay)

@@ -28,7 +28,7 @@ impl TestServer {
     /// Whatever keeps a server from starting.
     pub async fn start(workers: u16, address: IpAddr) -> Result<Self> {
         let data = tempfile::tempdir()?;
-        let mut config = Config::from_toml(DEFAULTS)?;
+        let mut config: Config = toml::from_str(DEFAULTS)?;
         config.keys = format!("{KEY}: {SECRET}").parse()?;
         config.data_dir = data.path().to_path_buf();
         config.http.listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -40,7 +40,12 @@ impl TestServer {
         config.media.pin_workers = false;
         let udp_port = config.media.udp_port;
         let server = Server::start(config).await?;
-        Ok(Self { server, http: reqwest::Client::new(), _data: data, udp_port })
+        Ok(Self {
+            server,
+            http: reqwest::Client::new(),
+            _data: data,
+            udp_port,
+        })
     }
 
     /// The server's base URL.
@@ -96,8 +101,18 @@ impl TestServer {
     /// # Errors
     /// Any answer but 200.
     pub async fn end(&self, location: &str, token: &str) -> Result<()> {
-        let url = if location.starts_with("http") { location.to_owned() } else { self.url(location) };
-        let status = self.http.delete(url).bearer_auth(token).send().await?.status();
+        let url = if location.starts_with("http") {
+            location.to_owned()
+        } else {
+            self.url(location)
+        };
+        let status = self
+            .http
+            .delete(url)
+            .bearer_auth(token)
+            .send()
+            .await?
+            .status();
         ensure!(status == 200, "DELETE: {status}");
         Ok(())
     }
@@ -107,7 +122,12 @@ impl TestServer {
     /// # Errors
     /// Any answer but a success.
     pub async fn get(&self, path: &str, token: &str) -> Result<Value> {
-        let response = self.http.get(self.url(path)).bearer_auth(token).send().await?;
+        let response = self
+            .http
+            .get(self.url(path))
+            .bearer_auth(token)
+            .send()
+            .await?;
         Ok(response.error_for_status()?.json().await?)
     }
 
@@ -116,8 +136,16 @@ impl TestServer {
     /// # Errors
     /// When the server does not answer.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let text = self.http.get(self.url("/metrics")).send().await?.text().await?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        let text = self
+            .http
+            .get(self.url("/metrics"))
+            .send()
+            .await?
+            .text()
+            .await?;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         Ok(value.unwrap_or(0.0))
     }
 
@@ -150,5 +178,7 @@ where
 }
 
 fn free_udp_port() -> Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }

@@ -1,6 +1,7 @@
 //! A whole server and clients that share no code with it, over loopback.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -29,8 +30,14 @@ async fn the_webrtc_crate_publishes_and_plays() -> Result<()> {
         let packet = player.next().await?;
         expected_sequence = expected_sequence.wrapping_add(1);
         expected_number += 1;
-        ensure!(packet.header.sequence_number == expected_sequence, "a gap in the slot's stream");
-        ensure!(number(&packet.payload) == Some(expected_number), "not what was sent");
+        ensure!(
+            packet.header.sequence_number == expected_sequence,
+            "a gap in the slot's stream"
+        );
+        ensure!(
+            number(&packet.payload) == Some(expected_number),
+            "not what was sent"
+        );
     }
     player.stop(&server).await?;
     sending.abort();
@@ -41,37 +48,58 @@ async fn the_webrtc_crate_publishes_and_plays() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_joins_and_leaves_leave_nothing_behind() -> Result<()> {
     let server = TestServer::start(2, LOOPBACK).await?;
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     // One of each first: what is made once and kept is not left behind.
-    Player::start(&server, "warm", "up").await?.stop(&server).await?;
+    Player::start(&server, "warm", "up")
+        .await?
+        .stop(&server)
+        .await?;
     until("rooms to end", || async {
-        Ok((server.metric("crosspoint_sessions").await? == 0.0).then_some(()))
+        Ok((server.metric("crosspoint_worker_sessions").await? == 0.0).then_some(()))
     })
     .await?;
     let tasks_before = tasks();
 
+    let server = Arc::new(server);
     for round in 0..30 {
-        let mut players = tokio::task::JoinSet::new();
-        let players = {
-            for seat in 0..10 {
-                let (room, identity) = (format!("room-{}", seat % 3), format!("p{round}-{seat}"));
-                players.spawn({
-                    let player = Player::start(&server, &room, &identity).await?;
-                    async move { player }
-                });
-            }
-            players.join_all().await
-        };
-        for player in players {
-            player.stop(&server).await?;
+        let mut people = tokio::task::JoinSet::new();
+        for seat in 0..10 {
+            let (room, identity) = (format!("room-{}", seat % 3), format!("p{round}-{seat}"));
+            let server = Arc::clone(&server);
+            people.spawn(async move {
+                Player::start(&server, &room, &identity)
+                    .await?
+                    .stop(&server)
+                    .await
+            });
+        }
+        while let Some(stay) = people.join_next().await {
+            stay??;
         }
     }
 
-    for gauge in ["crosspoint_sessions", "crosspoint_participants", "crosspoint_engine_sessions"] {
-        until(gauge, || async { Ok((server.metric(gauge).await? == 0.0).then_some(())) }).await?;
+    for gauge in [
+        "crosspoint_participants",
+        "crosspoint_worker_sessions",
+        "crosspoint_worker_tracks",
+    ] {
+        until(gauge, || async {
+            Ok((server.metric(gauge).await? == 0.0).then_some(()))
+        })
+        .await?;
     }
-    until("tasks to end", || async { Ok((tasks() <= tasks_before + 2).then_some(())) }).await?;
-    server.stop().await;
+    until("tasks to end", || async {
+        Ok((tasks() <= tasks_before + 2).then_some(()))
+    })
+    .await?;
+    Arc::into_inner(server)
+        .context("still in use")?
+        .stop()
+        .await;
     Ok(())
 }
 
@@ -82,9 +110,14 @@ async fn media_goes_on_when_a_client_changes_its_port() -> Result<()> {
     let server = TestServer::start(1, advertised.into()).await?;
     let port = server.udp_port;
     let mut relay = Relay::start((advertised, port).into(), (LOOPBACK, port).into()).await?;
-    let sending = Publisher::start(&server, "roam", "camera").await?.send_numbered();
+    let sending = Publisher::start(&server, "roam", "camera")
+        .await?
+        .send_numbered();
     let received = || async { server.metric("crosspoint_rtp_received_total").await };
-    until("media", || async { Ok((received().await? > 50.0).then_some(())) }).await?;
+    until("media", || async {
+        Ok((received().await? > 50.0).then_some(()))
+    })
+    .await?;
 
     relay.change_port().await?;
     let changed = Instant::now();
@@ -95,7 +128,10 @@ async fn media_goes_on_when_a_client_changes_its_port() -> Result<()> {
     })
     .await?;
     let gap = changed.elapsed();
-    ensure!(gap < Duration::from_secs(1), "media came back after {gap:?}");
+    ensure!(
+        gap < Duration::from_secs(1),
+        "media came back after {gap:?}"
+    );
     sending.abort();
     server.stop().await;
     Ok(())

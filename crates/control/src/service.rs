@@ -24,7 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crosspoint_media::config::SessionId;
 use crosspoint_transport::Transport;
-use crosspoint_transport::api::{Event, IceCredentials, WorkerId, WorkerReport};
+use crosspoint_transport::api::{Event, IceCredentials, WorkerId};
 use crosspoint_wire::codec::Codec;
 use crosspoint_wire::sdp::SessionDescription;
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -362,16 +362,21 @@ impl RoomControl for Service {
             (state.metrics(), reports)
         });
         let mut total: Vec<(&'static str, u64)> = Vec::new();
+        let (mut sessions, mut tracks) = (0, 0);
         for report in reports {
             // A worker that is busy or restarting is left out of the sums this time.
             let answer = tokio::time::timeout(REPORT_TIMEOUT, report).await;
-            if let Ok(Ok(WorkerReport { counters, .. })) = answer {
-                counters::add(&mut total, &counters);
+            if let Ok(Ok(report)) = answer {
+                counters::add(&mut total, &report.counters);
+                sessions += report.sessions;
+                tracks += report.tracks;
             }
         }
+        metrics.push(("worker_sessions".to_owned(), sessions as f64));
+        metrics.push(("worker_tracks".to_owned(), tracks as f64));
         let total = total
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), value as f64));
+            .map(|(name, value)| (format!("{name}_total"), value as f64));
         metrics.extend(total);
         metrics
     }

@@ -240,5 +240,5 @@ async fn three_hundred_joins_and_leaves_leave_nothing_behind() {
         .metric("sessions_ended_total{reason=\"client_left\"}")
         .await;
     assert!((ended - 300.0).abs() < 0.1);
-    assert!((bench.metric("rtp_received").await - 42.0).abs() < 0.1);
+    assert!((bench.metric("rtp_received_total").await - 42.0).abs() < 0.1);
 }
