@@ -233,7 +233,6 @@ async fn new_peer() -> Result<(Arc<dyn PeerConnection>, Events)> {
         RTCRtpCodecParameters {
             rtp_codec: vp8(),
             payload_type: 96,
-            ..Default::default()
         },
         RtpCodecKind::Video,
     )?;
