@@ -23,6 +23,8 @@ pub(super) struct Outbox {
     id: WorkerId,
     channel: mpsc::Sender<(WorkerId, Event)>,
     waiting: VecDeque<Event>,
+    /// The channel was full at the last try.
+    blocked: bool,
     dropping: bool,
     dropped: u64,
 }
@@ -33,6 +35,7 @@ impl Outbox {
             id,
             channel,
             waiting: VecDeque::new(),
+            blocked: false,
             dropping: false,
             dropped: 0,
         }
@@ -51,7 +54,7 @@ impl Outbox {
             Event::Data { .. } | Event::Media(MediaEvent::ActiveSpeakers { .. })
         );
         let half_full = self.channel.capacity() < self.channel.max_capacity() / 2;
-        if transient && (half_full || self.is_waiting()) {
+        if transient && (half_full || self.blocked) {
             self.dropped += 1;
             return;
         }
@@ -70,9 +73,13 @@ impl Outbox {
     pub(super) fn pass(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             match self.channel.try_send((self.id, event)) {
-                Ok(()) => self.dropping = false,
+                Ok(()) => {
+                    self.blocked = false;
+                    self.dropping = false;
+                }
                 Err(TrySendError::Full((_, event))) => {
                     self.waiting.push_front(event);
+                    self.blocked = true;
                     return;
                 }
                 // Nobody listens any more.
@@ -82,8 +89,8 @@ impl Outbox {
     }
 
     /// Whether the channel was full at the last try.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.blocked
     }
 }
 
@@ -171,6 +178,19 @@ mod tests {
         }
         assert_eq!(got, (0..10).collect::<Vec<_>>());
         assert_eq!(outbox.dropped(), 0);
+    }
+
+    #[test]
+    fn messages_of_one_turn_do_not_displace_each_other() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut outbox = Outbox::new(WorkerId(0), sender);
+        outbox.push(lasting(1));
+        for _ in 0..10 {
+            outbox.push(transient());
+        }
+        outbox.pass();
+        assert_eq!(outbox.dropped(), 0);
+        assert_eq!(std::iter::from_fn(|| receiver.try_recv().ok()).count(), 11);
     }
 
     #[test]
