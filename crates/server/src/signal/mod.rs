@@ -39,6 +39,10 @@ use crate::http::problem::{Problem, ProblemDto};
 /// is around it.
 const MESSAGE_BYTES_MAX: usize = 320 << 10;
 
+/// What the WebSocket layer reads at once, in bytes. Each client has a buffer of this size all the
+/// time, and messages are mostly small; larger ones are read piece by piece.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
 /// Most that the WebSocket layer buffers for writing, in bytes. It holds one frame at a time, so
 /// this bounds the largest frame: the list of a big room's participants.
 const WRITE_BUFFER_BYTES_MAX: usize = 4 << 20;
@@ -89,6 +93,7 @@ async fn signal(
         )
     })?;
     Ok(upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .write_buffer_size(0)
