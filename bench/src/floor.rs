@@ -55,6 +55,9 @@ const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(48);
 const FEEDBACK_BYTES: usize = 90;
 
+/// Shortest time from one receive to the next, as in the server's workers.
+const GATHER: Duration = Duration::from_micros(250);
+
 const SENDER: &str = "floor-sender";
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -71,17 +74,24 @@ pub fn measure(work: Work) -> Result<Floor> {
         .collect::<Result<_>>()?;
     let destinations: Vec<SocketAddr> = readers.iter().map(UdpSocket::local).collect();
     let shared = Arc::new(Shared::default());
+    // As in the measurements: the server counts cores from the first, the clients from the last.
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let (first, last) = (cores.first().copied(), cores.last().copied());
     let reading = {
         let shared = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("floor-reader".to_owned())
-            .spawn(move || read(readers, address, offload, &shared))?
+        let thread = std::thread::Builder::new().name("floor-reader".to_owned());
+        thread.spawn(move || {
+            last.map(core_affinity::set_for_current);
+            read(readers, address, offload, &shared)
+        })?
     };
     let sending = {
         let shared = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name(SENDER.to_owned())
-            .spawn(move || send(sender, &destinations, work, offload, &shared))?
+        let thread = std::thread::Builder::new().name(SENDER.to_owned());
+        thread.spawn(move || {
+            first.map(core_affinity::set_for_current);
+            send(sender, &destinations, work, offload, &shared)
+        })?
     };
     let pid = std::process::id();
     std::thread::sleep(WARM_UP);
@@ -162,10 +172,16 @@ fn send(
     // Between two frames, as in life.
     let mut next_audio = next_frame + AUDIO_INTERVAL / 3;
     let mut feedback = 0;
+    let mut turn_began = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
         let next = next_frame.min(next_audio);
         let wait = next.saturating_duration_since(Instant::now());
         poll.poll(&mut events, Some(wait))?;
+        // Feedback that comes close together is received together: the least takes no more calls.
+        if let Some(rest) = GATHER.checked_sub(turn_began.elapsed()) {
+            std::thread::sleep(rest);
+        }
+        turn_began = Instant::now();
         if !events.is_empty() {
             while batch.receive(&port) {
                 feedback += batch.datagrams().count() as u64;

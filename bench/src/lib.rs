@@ -22,5 +22,8 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod sdp;
+pub mod subject;
+pub mod suite;
 pub mod tally;
+pub mod versus;
 pub mod watch;

@@ -105,6 +105,10 @@ pub struct Load {
     #[arg(long)]
     pub threads: Option<usize>,
 
+    /// Keep each of these threads on a core, counted from the last
+    #[arg(long)]
+    pub pin: bool,
+
     /// The server's process, to measure what it costs [default: who listens on the URL's port]
     #[arg(long)]
     pub pid: Option<u32>,
@@ -221,7 +225,10 @@ impl Load {
             feedback: !self.no_feedback,
             clips: Vec::new(),
         };
-        let (door, pool) = (Arc::new(self.door()?), Arc::new(Pool::start(threads)?));
+        let (door, pool) = (
+            Arc::new(self.door()?),
+            Arc::new(Pool::start(threads, self.pin)?),
+        );
         run(&order, name, door, pool, common).await
     }
 

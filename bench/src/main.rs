@@ -4,6 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use crosspoint_bench::floor::{self, Work};
 use crosspoint_bench::load::Load;
+use crosspoint_bench::suite::Suite;
+use crosspoint_bench::versus::Versus;
 
 /// Load and measurements for media servers.
 #[derive(Parser)]
@@ -17,6 +19,10 @@ struct Cli {
 enum Command {
     /// One load against a server that runs
     Load(Box<Load>),
+    /// The short set, with its bars
+    Suite(Suite),
+    /// Another server beside ours, in turns
+    Versus(Versus),
     /// What kernel and cipher must take for a fan-out, with no server around
     Floor {
         /// Destinations
@@ -38,6 +44,8 @@ enum Command {
 async fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Load(load) => load.execute().await,
+        Command::Suite(suite) => suite.execute().await,
+        Command::Versus(versus) => versus.execute().await,
         Command::Floor {
             subscribers,
             frame_packets,

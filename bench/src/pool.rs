@@ -48,6 +48,7 @@ struct Thread {
 
 enum Order {
     Add(Box<Plan>, oneshot::Sender<Result<(usize, Profile)>>),
+    Dismiss(usize),
     Remove(usize),
     Count(oneshot::Sender<Tally>),
     ForgetDelays,
@@ -55,11 +56,14 @@ enum Order {
 }
 
 impl Pool {
-    /// Starts the threads.
+    /// Starts the threads. `pin`: each stays on one core, counted from the last, away from a
+    /// server that counts from the first.
     ///
     /// # Errors
     /// When the system refuses them.
-    pub fn start(threads: usize) -> Result<Self> {
+    pub fn start(threads: usize, pin: bool) -> Result<Self> {
+        let cores = pin.then(core_affinity::get_core_ids).flatten();
+        let cores = cores.unwrap_or_default();
         let clock = Clock::start();
         let identity = Identity::generate()?;
         let offload = Offload::probe();
@@ -68,9 +72,13 @@ impl Pool {
             let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
             let (orders, receiver) = channel();
             let around = Surroundings::new(clock, identity.clone());
+            let core = cores.iter().rev().nth(index % cores.len().max(1)).copied();
             let handle = std::thread::Builder::new()
                 .name(format!("clients-{index}"))
-                .spawn(move || Loop::new(poll, receiver, around, offload).run())?;
+                .spawn(move || {
+                    core.map(core_affinity::set_for_current);
+                    Loop::new(poll, receiver, around, offload).run();
+                })?;
             Ok(Thread {
                 orders,
                 waker,
@@ -114,6 +122,14 @@ impl Pool {
         self.order(thread, Order::Add(Box::new(plan), reply))?;
         let (index, profile) = outcome.await.context("a thread of clients ended")??;
         Ok((PeerId { thread, index }, profile))
+    }
+
+    /// Says that a client is about to leave: if the server ends it now, that is no failure.
+    ///
+    /// # Errors
+    /// When its thread ended.
+    pub fn dismiss(&self, peer: PeerId) -> Result<()> {
+        self.order(peer.thread, Order::Dismiss(peer.index))
     }
 
     /// Lets a client say goodbye and forgets it.
@@ -175,6 +191,7 @@ struct Member {
     /// The timer entry that is valid.
     scheduled: Time,
     joined: Option<oneshot::Sender<Result<(usize, Profile)>>>,
+    leaving: bool,
 }
 
 struct Loop {
@@ -210,15 +227,12 @@ impl Loop {
             {
                 return;
             }
-            for event in &events {
-                match event.token() {
-                    WAKE => {
-                        if !self.take_orders() {
-                            return;
-                        }
-                    }
-                    Token(index) => self.receive(index),
-                }
+            // First, since what is received may be the consequence of what was ordered.
+            if !self.take_orders() {
+                return;
+            }
+            for event in events.iter().filter(|event| event.token() != WAKE) {
+                self.receive(event.token().0);
             }
             self.run_timers();
         }
@@ -229,6 +243,11 @@ impl Loop {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Add(plan, joined) => self.add(*plan, joined),
+                Order::Dismiss(index) => {
+                    if let Some(Some(member)) = self.members.get_mut(index) {
+                        member.leaving = true;
+                    }
+                }
                 Order::Remove(index) => self.remove(index),
                 Order::Count(reply) => {
                     self.count_members();
@@ -262,6 +281,7 @@ impl Loop {
             peer,
             scheduled: Time::NEVER,
             joined: Some(joined),
+            leaving: false,
         });
         self.schedule(index);
     }
@@ -334,7 +354,7 @@ impl Loop {
             None => return,
             Some(Report::Connected(profile)) => Ok((index, profile)),
             Some(Report::Ended) => {
-                self.around.tally.failed += 1;
+                self.around.tally.failed += usize::from(!member.leaving);
                 Err(anyhow!("ICE or DTLS failed, or the server closed it"))
             }
         };

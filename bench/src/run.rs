@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::door::{Common, Door, Member, Participant};
 use crate::pool::Pool;
 use crate::scenario::{Media, Scenario, participants, viewer};
-use crate::tally::{Tally, Totals};
+use crate::tally::{Tally, Totals, microseconds};
 use crate::watch::{Snapshot, Usage};
 
 /// What is to be measured.
@@ -55,7 +55,9 @@ pub struct Outcome {
     pub seconds: f64,
     /// RTP packets received by all clients in the window.
     pub packets: u64,
-    /// Of these, a second.
+    /// RTP packets sent by publishers in the window.
+    pub packets_sent: u64,
+    /// Packets received, a second.
     pub packets_per_s: f64,
     /// Bits of these a second, in millions.
     pub mbit_per_s: f64,
@@ -213,10 +215,9 @@ struct Joining {
 }
 
 impl Joining {
-    #[expect(clippy::expect_used, reason = "the number of digits is a constant")]
     fn new() -> Self {
         Self {
-            took: Histogram::new(3).expect("3 digits"),
+            took: microseconds(),
             failed: 0,
             last_error: None,
             wall: Duration::ZERO,
@@ -421,6 +422,7 @@ impl Run {
             srtp: srtp.to_owned(),
             seconds,
             packets: totals.packets,
+            packets_sent: totals.packets_sent,
             packets_per_s: totals.packets as f64 / seconds,
             mbit_per_s: totals.bytes as f64 * 8e-6 / seconds,
             loss: totals.loss(),

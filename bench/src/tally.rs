@@ -95,13 +95,18 @@ pub struct Tally {
     pub video_streams: usize,
 }
 
+/// An empty histogram of microseconds.
+#[expect(clippy::expect_used, reason = "the bounds are constants that it takes")]
+#[must_use]
+pub fn microseconds() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, DELAY_MAX_US, 3).expect("1 < 60 000 000 and 3 digits")
+}
+
 impl Default for Tally {
-    #[expect(clippy::expect_used, reason = "the bounds are constants that it takes")]
     fn default() -> Self {
-        let delays = Histogram::new_with_bounds(1, DELAY_MAX_US, 3);
         Self {
             totals: Totals::default(),
-            delays: delays.expect("1 < 60 000 000 and 3 digits"),
+            delays: microseconds(),
             connected: 0,
             failed: 0,
             audio_streams: 0,
