@@ -12,6 +12,7 @@ use crosspoint_media::event::Event as MediaEvent;
 use crosspoint_media::sink::PacketSink;
 use crosspoint_transport::api::{
     Candidate, Command, DataChannelKind, Fingerprint, FingerprintAlgorithm, Protocol, QueueFull,
+    WorkerReport,
 };
 use crosspoint_wire::time::Time;
 
