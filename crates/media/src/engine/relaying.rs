@@ -251,11 +251,12 @@ impl Engine {
         };
         let mut next = Time::NEVER;
         for (place, &encoding) in track.encodings.iter().enumerate() {
+            let askable = self.can_bring_keyframe(track, encoding);
             let Some(encoding) = self.encodings.get_mut(encoding) else {
                 continue;
             };
             // The other end knows how its publisher is to be asked.
-            if encoding.keyframes.poll(now, true, false).is_some() {
+            if encoding.keyframes.poll(now, askable, false).is_some() {
                 let message = Message::Keyframe {
                     encoding: u8::try_from(place).unwrap_or(u8::MAX),
                 };

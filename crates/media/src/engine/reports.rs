@@ -14,7 +14,7 @@ use crate::reporting::Reporting;
 use crate::sink::{PACKET_BYTES_MAX, PacketSink};
 use crate::slab::Slab;
 use crate::slot::SlotKey;
-use crate::track::Origin;
+use crate::track::{Origin, Track};
 
 /// Most report blocks of one report (five bits).
 const REPORT_BLOCKS_MAX: usize = 31;
@@ -112,14 +112,22 @@ impl Engine {
             let pli = track.payloads.iter().any(|p| p.pli);
             let fir = track.payloads.iter().any(|p| p.fir);
             sources.extend(track.encodings.iter().filter_map(|&encoding| {
+                let askable = self.can_bring_keyframe(track, encoding);
                 Some(Source {
                     encoding,
                     ssrc: session.media_ssrc(encoding)?,
-                    pli,
-                    fir,
+                    pli: pli && askable,
+                    fir: fir && askable,
                 })
             }));
         }
+    }
+
+    /// Whether a keyframe of an encoding would come, and be taken. Who waits for one of another
+    /// asks anew when it flows or its track is heard again.
+    pub(super) fn can_bring_keyframe(&self, track: &Track, encoding: EncodingKey) -> bool {
+        let encoding = self.encodings.get(encoding);
+        !track.muted && encoding.is_some_and(Encoding::lives)
     }
 
     /// Sender reports of the slots that sent something since their last.
@@ -260,9 +268,9 @@ impl<S: PacketSink> Outbox<'_, S> {
 
     /// Transport-wide feedback or a bandwidth limit, if either is due.
     fn congestion(&mut self, now: Time, sources: &[Source], reporting: &mut Reporting) {
-        let Some(media) = sources.first().map(|source| source.ssrc) else {
-            return;
-        };
+        // What is due has to go, or it stays due: packets whose stream ended, or is not known yet,
+        // are fed back as those of no stream.
+        let media = sources.first().map_or(0, |source| source.ssrc);
         let ssrc = self.ssrc;
         let mut more = true;
         while more {

@@ -90,3 +90,26 @@ fn gaps_while_muted_are_still_repaired_upstream() {
         [(100, camera.seq.wrapping_sub(2))]
     );
 }
+
+#[test]
+fn nobody_is_asked_for_keyframes_of_a_muted_camera() {
+    let mut world = World::new();
+    let alice = world.join(
+        1,
+        session(vec![receive(2, TrackSource::Camera, 100)], vec![]),
+    );
+    world.join(2, session(vec![], slots(5000, 0, 1)));
+    let mut camera = Source::new(alice, Codec::Vp8, 100);
+    camera.send_frame(&mut world, false);
+    world.advance_ms(10);
+    assert_eq!(world.take_asked(alice).keyframes, [100]);
+    world.mute(2, true);
+    for _ in 0..50 {
+        camera.send_frame(&mut world, false);
+        world.advance_ms(40);
+    }
+    assert!(world.take_asked(alice).keyframes.is_empty());
+    world.mute(2, false);
+    world.advance_ms(10);
+    assert_eq!(world.take_asked(alice).keyframes, [100]);
+}

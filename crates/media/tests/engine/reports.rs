@@ -1,11 +1,13 @@
 //! RTCP of our own: reports, clocks, congestion feedback.
 
+use std::time::Duration;
+
 use crosspoint_media::config::{CongestionFeedback, TrackSource};
 use crosspoint_wire::codec::Codec;
 use crosspoint_wire::rtcp::{Compound, ReportBlock, RtcpPacket, SenderInfo};
 use crosspoint_wire::time::NtpTime;
 
-use crate::world::{Source, World, receive, session, slots};
+use crate::world::{ROOM, Source, World, receive, session, slots};
 
 fn members(packets: &[Vec<u8>]) -> Vec<RtcpPacket<'_>> {
     packets
@@ -212,4 +214,44 @@ fn lips_stay_in_step_over_the_server() {
     let picture = capture_us(&last(5010), first_picture.unwrap(), 90_000);
     assert!((sound - picture).abs() < 2000, "{sound} {picture}");
     assert!(last(5010).packets >= 200 && last(5000).octets > 6_000);
+}
+
+/// How often the engine wants to be woken within a second.
+fn wakes_in_a_second(world: &mut World) -> usize {
+    let end = world.now + Duration::from_secs(1);
+    for wakes in 0..1000 {
+        if world.engine.next_timeout() > end {
+            return wakes;
+        }
+        world.now = world.now.max(world.engine.next_timeout());
+        world.engine.handle_timeout(world.now);
+        world.flush();
+    }
+    panic!("the engine never sleeps");
+}
+
+#[test]
+fn feedback_that_is_due_when_its_streams_end_does_not_keep_the_worker_awake() {
+    for feedback in [CongestionFeedback::TransportCc, CongestionFeedback::Remb] {
+        let mut world = World::new();
+        let mut config = session(vec![receive(1, TrackSource::Camera, 100)], vec![]);
+        config.feedback = feedback;
+        let alice = world.join(1, config.clone());
+        Source::new(alice, Codec::Vp8, 100).send_frame(&mut world, true);
+        config.receive.clear();
+        world.put_session(1, ROOM, config);
+        world.flush();
+        let wakes = wakes_in_a_second(&mut world);
+        assert!(wakes < 10, "{feedback:?}: {wakes}");
+    }
+}
+
+#[test]
+fn feedback_on_packets_of_no_known_stream_does_not_keep_the_worker_awake() {
+    let mut world = World::new();
+    let alice = world.join(1, session(vec![], slots(5000, 0, 1)));
+    Source::new(alice, Codec::Vp8, 100).send_frame(&mut world, true);
+    assert_eq!(world.counter("rtp_unknown_ssrc"), 3);
+    let wakes = wakes_in_a_second(&mut world);
+    assert!(wakes < 10, "{wakes}");
 }

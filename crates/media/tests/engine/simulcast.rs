@@ -106,6 +106,23 @@ fn an_encoding_that_stops_is_left_for_a_lower_one_and_taken_again() {
 }
 
 #[test]
+fn an_encoding_that_stops_is_not_asked_for_keyframes() {
+    let mut call = Call::new();
+    call.frame(&[0, 1, 2], &[0, 1]);
+    // Asked for the highest one, which stops before it answers.
+    for _ in 0..50 {
+        call.frame(&[0, 1], &[]);
+    }
+    assert!(call.world.take_asked(call.alice).keyframes.contains(&300));
+    for _ in 0..50 {
+        call.frame(&[0, 1], &[]);
+    }
+    assert!(!call.world.take_asked(call.alice).keyframes.contains(&300));
+    call.frame(&[0, 1, 2], &[]);
+    assert!(call.world.take_asked(call.alice).keyframes.contains(&300));
+}
+
+#[test]
 fn a_camera_that_pauses_as_a_whole_is_not_left() {
     let mut call = Call::new();
     call.frame(&[0, 1, 2], &[0, 1, 2]);
