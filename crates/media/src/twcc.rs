@@ -117,8 +117,10 @@ impl TwccRecorder {
             return;
         }
         self.set(number, now);
-        // A late packet is reported again together with all that came after it.
-        self.unreported = self.unreported.min(number);
+        // A late packet is reported again together with all that came after it; what the window
+        // has left behind is not reported any more, for its places hold the arrivals of others.
+        let oldest = (self.newest + 1).saturating_sub(WINDOW);
+        self.unreported = self.unreported.min(number).max(oldest);
         self.due.get_or_insert(now + INTERVAL);
     }
 
@@ -226,6 +228,21 @@ mod tests {
         let reported = feedback(&mut recorder, Time::from_millis(200));
         assert_eq!(reported.last(), Some(&(39, Some(60_000))));
         assert!(reported.len() > 20);
+    }
+
+    #[test]
+    fn what_the_window_left_behind_before_feedback_was_due_is_not_reported() {
+        let mut recorder = TwccRecorder::default();
+        for n in 0..3000_u64 {
+            recorder.on_packet(Time::from_micros(n * 10), n as u16);
+        }
+        let reported = feedback(&mut recorder, Time::from_millis(50));
+        assert_eq!(reported.len(), WINDOW as usize);
+        assert_eq!(reported[0].0, 3000 - WINDOW as u16);
+        for (number, at) in reported {
+            let late = at.unwrap() - i64::from(number) * 10;
+            assert!(late.abs() <= 250, "{number} came {late} us off");
+        }
     }
 
     proptest! {
