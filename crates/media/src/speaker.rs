@@ -172,9 +172,8 @@ impl<K: Copy + Eq> SpeakerSelection<K> {
         }
         let selection = self.update_selection(now, tracks);
         let (speakers, list_held) = self.update_speakers(now, tracks);
-        let sound = tracks
-            .iter()
-            .any(|(_, l)| l.speaks(now) || l.ahead_since.is_some());
+        // Whoever is ahead of somebody speaks, too.
+        let sound = tracks.iter().any(|(_, l)| l.speaks(now));
         self.due = (sound || list_held).then_some(now + TICK);
         Changes {
             selection,

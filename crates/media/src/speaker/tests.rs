@@ -181,3 +181,18 @@ fn everybody_is_selected_in_a_call() {
     let room = Room::run(None, 1000, &[&silent, &silent, &silent]);
     assert_eq!(room.selections, [(0, vec![0, 1, 2])]);
 }
+
+#[test]
+fn a_room_that_falls_silent_after_places_became_free_is_not_looked_at() {
+    let (a, b, c) = (speech(0, 9000), speech(0, 9000), |ms| {
+        (ms >= 700).then_some(5)
+    });
+    let mut room = Room::run(Some(2), 1000, &[&a, &b, &c]);
+    assert!(room.loudness[2].1.ahead_since.is_some());
+    room.loudness.drain(..2);
+    room.selection.refresh();
+    for ms in 1001..5000 {
+        room.poll(ms);
+    }
+    assert_eq!(room.selection.next_timeout(), Time::NEVER);
+}
