@@ -47,13 +47,15 @@ impl Outbox {
     }
 
     /// Queues an event. What only matters now (messages of peers, who speaks) is dropped while
-    /// the channel is more than half full, so that no peer can fill it or our memory.
+    /// the channel is more than half full, or would be with what waits for it, so that no peer can
+    /// fill it or our memory, nor take the place of what must arrive.
     pub(super) fn push(&mut self, event: Event) {
         let transient = matches!(
             event,
             Event::Data { .. } | Event::Media(MediaEvent::ActiveSpeakers { .. })
         );
-        let half_full = self.channel.capacity() < self.channel.max_capacity() / 2;
+        let room = self.channel.capacity().saturating_sub(self.waiting.len());
+        let half_full = room < self.channel.max_capacity() / 2;
         if transient && (half_full || self.blocked) {
             self.dropped += 1;
             return;
@@ -207,6 +209,19 @@ mod tests {
         outbox.push(transient());
         outbox.pass();
         assert!(receiver.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_messages_in_one_turn_leaves_room_for_what_must_arrive() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut outbox = Outbox::new(WorkerId(0), sender);
+        for _ in 0..2 * WAITING_MAX {
+            outbox.push(transient());
+        }
+        outbox.push(lasting(1));
+        outbox.pass();
+        let last = std::iter::from_fn(|| receiver.try_recv().ok()).last();
+        assert!(matches!(last, Some((_, Event::Closed { .. }))), "{last:?}");
     }
 
     #[test]
