@@ -1,5 +1,7 @@
 //! Application messages: from a participant or the server to a room or some of it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use crosspoint_media::config::{ParticipantId, RoomId};
 use crosspoint_transport::api::{Command, DataChannelKind};
@@ -55,7 +57,7 @@ impl State {
         &mut self,
         room: RoomId,
         sender: Option<ParticipantId>,
-        message: Message,
+        mut message: Message,
     ) -> Result<(), ControlError> {
         check_len("the topic", message.topic.len(), TOPIC_BYTES_MAX)?;
         check_len("the message", message.payload.len(), PAYLOAD_BYTES_MAX)?;
@@ -65,16 +67,19 @@ impl State {
         if !may_send {
             return Err(ControlError::NotPermitted("canPublishData"));
         }
-        let recipients: Vec<ParticipantId> = match self.rooms.get(&room) {
-            None => Vec::new(),
-            Some(room) if message.to.is_empty() => room.members.clone(),
+        // Receivers are not told who else is: a copy of a long list for each would be dear.
+        let to = std::mem::take(&mut message.to);
+        // Once each, however often the sender names them.
+        let recipients: BTreeSet<ParticipantId> = match self.rooms.get(&room) {
+            None => BTreeSet::new(),
+            Some(room) if to.is_empty() => room.members.iter().copied().collect(),
             Some(room) => {
-                let known = message.to.iter().filter_map(|to| room.by_identity.get(to));
+                let known = to.iter().filter_map(|to| room.by_identity.get(to));
                 known.copied().collect()
             }
         };
-        if let (Some(first), true) = (message.to.first(), recipients.is_empty()) {
-            return Err(ControlError::ParticipantNotFound(first.clone()));
+        if let (Some(first), true) = (to.into_iter().next(), recipients.is_empty()) {
+            return Err(ControlError::ParticipantNotFound(first));
         }
         self.counters.messages += 1;
         // Encoded once, when the first recipient has a channel for it.

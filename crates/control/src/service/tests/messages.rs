@@ -106,3 +106,20 @@ async fn recipients_permissions_and_sizes_are_checked() {
     assert_eq!(told(&mut mute), ["message psst"]);
     assert!(told(&mut alice).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_named_often_gets_a_message_once_and_without_the_list() {
+    let bench = Bench::new();
+    let mut bob = bench.join("a", "bob").await;
+    let to = ["bob"; 20_000];
+    bench
+        .service
+        .send_message(&room("a"), message(None, &to, "hi", true))
+        .await
+        .unwrap();
+    let SessionEvent::Message(heard) = bob.events.try_recv().unwrap() else {
+        panic!("a message comes first");
+    };
+    assert!(heard.to.is_empty());
+    assert!(told(&mut bob).is_empty());
+}
