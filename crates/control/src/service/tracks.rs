@@ -258,9 +258,15 @@ impl State {
         let id = self.track_ids.get(sid).copied().ok_or_else(unknown)?;
         let track = self.tracks.get_mut(&id).ok_or_else(unknown)?;
         let owner = track.owner;
-        let participant = self.people.get(&owner).ok_or_else(unknown)?;
+        let participant = self.people.get_mut(&owner).ok_or_else(unknown)?;
         if participant.room != room {
             return Err(unknown());
+        }
+        // Its m-line may become another track, when it may publish again: that starts as this ended.
+        if let (MutedBy::Owner, Some(described)) =
+            (by, participant.described.get_mut(track.mid.as_str()))
+        {
+            described.muted = muted;
         }
         let worker = participant.worker;
         let was = track.is_muted();

@@ -205,3 +205,36 @@ async fn an_m_line_that_stops_sending_unpublishes_its_track() {
     );
     bench.assert_nothing_refused();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_its_owner_muted_is_still_muted_when_it_may_be_published_again() {
+    let bench = Bench::new();
+    let alice = bench.join("a", "alice").await;
+    let camera = TrackDescription {
+        mid: "1".to_owned(),
+        source: TrackSource::Camera,
+        name: String::new(),
+        muted: false,
+        width: 0,
+        height: 0,
+    };
+    let offer = Offer {
+        sdp: CHROME.to_owned(),
+        tracks: vec![camera],
+    };
+    let answer = bench.service.offer(alice.session, offer).await.unwrap();
+    let a = room("a");
+    bench
+        .service
+        .set_track_muted(&a, &answer.tracks[1].sid, MutedBy::Owner, true)
+        .await
+        .unwrap();
+    let no = Permissions {
+        can_publish: false,
+        ..Permissions::default()
+    };
+    permit(&bench, "alice", no).await;
+    permit(&bench, "alice", Permissions::default()).await;
+    let info = bench.service.participant(&a, &identity("alice")).await;
+    assert!(info.unwrap().tracks[1].muted);
+}
