@@ -124,6 +124,11 @@ impl SentLog {
             .filter(|e| e.live && e.index == ext_seq as u32)
     }
 
+    /// Forgets all packets.
+    pub(crate) fn clear(&mut self) {
+        self.entries.fill(SentPacket::vacant());
+    }
+
     /// Memory taken, in bytes.
     #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> usize {

@@ -128,6 +128,7 @@ impl Slot {
             repairs: Repairs {
                 log: SentLog::new(cache_duration),
                 gate: RetransmitGate::new(),
+                format: None,
                 next_index: u64::from(first.rtx_sequence),
             },
             counts: SentCounts::default(),
@@ -181,6 +182,7 @@ impl Slot {
             rtx: out.rtx,
             codec: out.codec,
         });
+        self.repairs.change_format(out.rtx);
         self.current = Some(from);
         self.rewriter
             .switch(now, out.codec.clock_rate_hz(), admitted.source());
@@ -311,11 +313,22 @@ impl Slot {
 struct Repairs {
     log: SentLog,
     gate: RetransmitGate,
+    /// The RTX payload type of the format in which the packets of the log left.
+    format: Option<PayloadType>,
     /// 48-bit index of the next packet on the RTX stream.
     next_index: u64,
 }
 
 impl Repairs {
+    /// What left in another format is repeated no more: the RTX payload type says what a
+    /// repetition holds (RFC 4588 §8.6), and its decoder is gone.
+    fn change_format(&mut self, rtx: Option<PayloadType>) {
+        if self.format != rtx {
+            self.format = rtx;
+            self.log.clear();
+        }
+    }
+
     fn note_sent(
         &mut self,
         now: Time,

@@ -61,6 +61,44 @@ fn cameras_of_different_codecs_take_turns_on_one_slot() {
 }
 
 #[test]
+fn a_packet_is_not_repeated_as_one_of_the_codec_that_came_after_it() {
+    let mut world = World::new();
+    let mut cameras = Vec::new();
+    for (id, codec) in [(1, Codec::Vp8), (2, Codec::H264)] {
+        let mut line = receive(id, TrackSource::Camera, 100 * id as u32);
+        line.payloads = vec![payload(codec)];
+        let key = world.join(id, session(vec![line], vec![]));
+        cameras.push(Source::new(key, codec, 100 * id as u32));
+    }
+    let bob = world.join(9, session(vec![], slots(5000, 0, 1)));
+    let mut show = |world: &mut World, shown: usize| {
+        for id in 1..=2 {
+            let wish = Wish {
+                wanted: id == shown as u64 + 1,
+                ..Wish::default()
+            };
+            world.wish(9, id, wish);
+        }
+        let camera = &mut cameras[shown];
+        let packet = camera.packet(true, &keyframe(camera.codec));
+        world.rtp(camera.from, &packet);
+        world.advance_ms(40);
+        let sent = world.take_streams(bob).remove(&5000).unwrap();
+        sent.last().unwrap().header().sequence_number
+    };
+    let (vp8, h264) = (show(&mut world, 0), show(&mut world, 1));
+    world.rtcp(bob, |writer| {
+        writer.nack(1, 5000, [vp8, h264].into_iter()).unwrap();
+    });
+    let repeated = &world.take_streams(bob)[&5001];
+    let [repair] = &repeated[..] else {
+        panic!("{repeated:?}");
+    };
+    assert_eq!(repair.header().payload_type, 103);
+    assert_eq!(repair.payload()[..2], h264.to_be_bytes());
+}
+
+#[test]
 fn a_track_that_no_slot_can_carry_is_not_assigned() {
     let mut world = World::new();
     let mut line = receive(1, TrackSource::Camera, 100);
