@@ -109,9 +109,9 @@ impl<const WORDS: usize> Renumber<WORDS> {
             self.skipped = [0; WORDS];
             self.settled = [0; WORDS];
         } else {
-            for n in self.newest + 1..=number {
-                clear(&mut self.skipped, n);
-                clear(&mut self.settled, n);
+            for (word, mask) in words::<WORDS>(self.newest + 1, number) {
+                self.skipped[word] &= !mask;
+                self.settled[word] &= !mask;
             }
         }
         self.newest = number;
@@ -120,9 +120,13 @@ impl<const WORDS: usize> Renumber<WORDS> {
 
     /// How many of the newest `count` numbers were left out. Nearly always asked of 0.
     fn count_skipped(&self, count: u64) -> u64 {
-        (0..count)
-            .filter(|back| get(&self.skipped, self.newest - back))
-            .count() as u64
+        if count == 0 {
+            return 0;
+        }
+        let ones = |(word, mask): (usize, u64)| u64::from((self.skipped[word] & mask).count_ones());
+        words::<WORDS>(self.newest - (count - 1), self.newest)
+            .map(ones)
+            .sum()
     }
 }
 
@@ -134,8 +138,15 @@ fn set<const WORDS: usize>(bits: &mut [u64; WORDS], number: u64) {
     bits[word::<WORDS>(number)] |= bit(number);
 }
 
-fn clear<const WORDS: usize>(bits: &mut [u64; WORDS], number: u64) {
-    bits[word::<WORDS>(number)] &= !bit(number);
+/// The bits of the numbers `from..=to` as words and masks: what a jump of the source costs each of
+/// its slots must not grow with the jump.
+fn words<const WORDS: usize>(from: u64, to: u64) -> impl Iterator<Item = (usize, u64)> {
+    (from / 64..=to / 64).map(move |index| {
+        let low = from.saturating_sub(index * 64);
+        let high = (to - index * 64).min(63);
+        let mask = (u64::MAX << low) & (u64::MAX >> (63 - high));
+        (index as usize % WORDS, mask)
+    })
 }
 
 fn word<const WORDS: usize>(number: u64) -> usize {
@@ -144,4 +155,25 @@ fn word<const WORDS: usize>(number: u64) -> usize {
 
 fn bit(number: u64) -> u64 {
     1 << (number % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_the_bits_of_its_numbers_each_once() {
+        for from in [0, 1, 63, 64, 1000, 65_530, (1 << 32) + 127] {
+            for len in [1, 2, 63, 64, 65, 128, 1000, 1023, 1024] {
+                let mut singly = [0; 16];
+                (from..from + len).for_each(|number| set(&mut singly, number));
+                let mut together = [0; 16];
+                for (word, mask) in words::<16>(from, from + len - 1) {
+                    assert_eq!(together[word] & mask, 0);
+                    together[word] |= mask;
+                }
+                assert_eq!(singly, together, "{len} from {from}");
+            }
+        }
+    }
 }
