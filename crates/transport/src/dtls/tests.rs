@@ -206,6 +206,29 @@ fn a_plaintext_alert_does_not_end_the_session() {
 }
 
 #[test]
+fn plaintext_records_behind_the_handshake_do_not_end_the_session() {
+    for versions in VERSIONS {
+        for client in 0..all_clients().len() {
+            let mut call = Call::new(versions, all_clients().swap_remove(client));
+            call.run();
+            call.assert_secure();
+            for content_type in 20..=26 {
+                for number in 0..100 {
+                    // Epoch 0, one byte of content.
+                    let mut record = [content_type, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1];
+                    record[10] = number;
+                    call.server.handle_datagram(call.now, &record);
+                    call.drain_server();
+                }
+            }
+            assert_eq!(call.failure, None);
+            assert!(call.server.is_connected());
+            call.exchange_data();
+        }
+    }
+}
+
+#[test]
 fn a_forged_certificate_costs_an_attempt_and_not_the_session() {
     // Somebody else's handshake, played to the server before the client's.
     let mut stranger = Call::new(DtlsVersions::V12, all_clients().swap_remove(0));
