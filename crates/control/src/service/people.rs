@@ -39,14 +39,6 @@ impl State {
         check_len("the name", request.name.len(), NAME_BYTES_MAX)?;
         check_len("metadata", request.metadata.len(), METADATA_BYTES_MAX)?;
         check_attributes(&request.attributes)?;
-        let room_id = match self.room_ids.get(&request.room) {
-            Some(&room) => room,
-            None if request.create_room => {
-                self.find_or_make_room(&request.room, self.workers.least_loaded())?
-            }
-            None => return Err(ControlError::RoomNotFound(request.room)),
-        };
-        let home = self.check_entry(room_id, &request.identity, request.permissions.hidden)?;
         let earlier = self.member(&request.room, &request.identity).ok();
         let count = self.people.len() + usize::from(earlier.is_none());
         check_len(
@@ -55,6 +47,19 @@ impl State {
             self.config.participants_max,
         )?;
         let (queue, events) = EventQueue::new().ok_or(ControlError::Overloaded)?;
+        // Last, so that a refused join leaves no room behind.
+        let room_id = match self.room_ids.get(&request.room) {
+            Some(&room) => room,
+            None if request.create_room => {
+                let home = self.workers.least_loaded();
+                if self.workers.is_busy(home) {
+                    return Err(ControlError::Overloaded);
+                }
+                self.find_or_make_room(&request.room, home)?
+            }
+            None => return Err(ControlError::RoomNotFound(request.room)),
+        };
+        let home = self.check_entry(room_id, &request.identity, request.permissions.hidden)?;
         if let Some(earlier) = earlier {
             self.end_participant(earlier, Reason::DuplicateIdentity);
         }

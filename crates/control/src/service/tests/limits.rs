@@ -242,3 +242,15 @@ async fn three_hundred_joins_and_leaves_leave_nothing_behind() {
     assert!((ended - 300.0).abs() < 0.1);
     assert!((bench.metric("rtp_received_total").await - 42.0).abs() < 0.1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_join_that_is_refused_leaves_no_room_behind() {
+    let bench = Bench::new();
+    for n in 0..400 {
+        let name = n.to_string();
+        bench.service.join(hidden("a", &name)).await.unwrap();
+    }
+    let full = bench.service.join(request("b", "late")).await.err();
+    assert!(matches!(full, Some(ControlError::TooLarge { .. })));
+    assert_eq!(bench.service.rooms().await.unwrap().len(), 1);
+}
