@@ -65,7 +65,8 @@ pub trait RoomControl: Send + Sync + 'static {
         identity: &Identity,
         to: &RoomName,
     ) -> Result<(), ControlError>;
-    /// Feeds a participant's tracks (all present and future ones) into another room as well.
+    /// Feeds a participant's tracks (all present and future ones) into another room as well, until
+    /// somebody joins there with the same identity. Refused when somebody has.
     async fn forward_participant(
         &self,
         room: &RoomName,
@@ -350,6 +351,9 @@ pub enum ControlError {
     /// The room has its `max_participants`.
     #[error("the room is full ({0} participants)")]
     RoomFull(u32),
+    /// Somebody else has this identity in the room that a participant shall be seen in as well.
+    #[error("the other room has a participant \"{0}\" already")]
+    IdentityTaken(Identity),
     /// The permission for this is missing.
     #[error("the permission {0} is missing")]
     NotPermitted(&'static str),

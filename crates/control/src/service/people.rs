@@ -150,6 +150,9 @@ impl State {
         };
         participant.room = room_id;
         let (worker, identity) = (participant.worker, participant.profile.identity.clone());
+        if let Some(guest) = self.guest(room_id, &identity) {
+            self.stop_forwarding(guest, room_id, Reason::DuplicateIdentity);
+        }
         let Some(room) = self.rooms.get_mut(&room_id) else {
             return;
         };
@@ -404,9 +407,18 @@ impl State {
         let participant = self.people.get(&id).ok_or_else(unknown)?;
         let (from, worker) = (participant.room, participant.worker);
         let to = self.find_or_make_room(to, worker)?;
-        let is_new = to != from && self.rooms.get_mut(&to).is_some_and(|r| r.guests.insert(id));
-        if !is_new {
+        let is_there = self.rooms.get(&to).is_some_and(|r| r.guests.contains(&id));
+        if to == from || is_there {
             return Ok(());
+        }
+        // Clients know each other by identity.
+        let room = self.rooms.get(&to);
+        let taken = room.is_some_and(|room| room.by_identity.contains_key(identity));
+        if taken || self.guest(to, identity).is_some() {
+            return Err(ControlError::IdentityTaken(identity.clone()));
+        }
+        if let Some(room) = self.rooms.get_mut(&to) {
+            room.guests.insert(id);
         }
         if let Some(participant) = self.people.get_mut(&id) {
             participant.forwards.insert(to);
@@ -418,6 +430,12 @@ impl State {
             self.tell_wishes_about(track);
         }
         Ok(())
+    }
+
+    /// Who is forwarded into a room under this identity.
+    fn guest(&self, room: RoomId, identity: &Identity) -> Option<ParticipantId> {
+        let mut guests = self.rooms.get(&room)?.guests.iter().copied();
+        guests.find(|&guest| self.identity(guest).as_ref() == Some(identity))
     }
 
     /// Takes a participant's tracks back from a room that they were forwarded into.

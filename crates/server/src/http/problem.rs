@@ -181,6 +181,11 @@ impl From<ControlError> for Problem {
                 "session_not_found",
                 "No such session",
             ),
+            ControlError::IdentityTaken(_) => (
+                StatusCode::CONFLICT,
+                "identity_taken",
+                "The identity is taken there",
+            ),
             ControlError::RoomFull(_) => (StatusCode::FORBIDDEN, "room_full", "The room is full"),
             ControlError::NotPermitted(_) => {
                 (StatusCode::FORBIDDEN, "not_permitted", "Not permitted")

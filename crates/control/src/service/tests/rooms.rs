@@ -385,3 +385,32 @@ async fn a_failed_worker_takes_its_rooms_and_sessions_with_it_and_no_others() {
     );
     assert!(bench.metric("relays").await < 0.1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_is_in_a_room_once_forwarded_or_not() {
+    let bench = Bench::new();
+    let (_alice, mut bob) = two_rooms(&bench).await;
+    let (a, b) = (room("a"), room("b"));
+    let forward = async |identity: &Identity| {
+        let service = &bench.service;
+        service.forward_participant(&a, identity, &b).await
+    };
+    bench.call("a", "bob").await;
+    let taken = Err(ControlError::IdentityTaken(identity("bob")));
+    assert_eq!(forward(&identity("bob")).await, taken);
+    told(&mut bob);
+
+    forward(&identity("alice")).await.unwrap();
+    forward(&identity("alice")).await.unwrap();
+    bench.join("b", "alice").await;
+    assert_eq!(
+        told(&mut bob),
+        [
+            "joined alice",
+            "left alice duplicate_identity",
+            "joined alice"
+        ]
+    );
+    assert_eq!(bench.service.participants(&a).await.unwrap().len(), 2);
+    bench.assert_nothing_refused();
+}
