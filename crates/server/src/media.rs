@@ -13,12 +13,24 @@ use crosspoint_transport::api::{DtlsVersions, TransportConfig};
 use crate::config::{Config, Dtls};
 use crate::messages::JsonMessages;
 
+/// How long a participant may take to make its first offer, e.g. while its user is asked for the
+/// camera. From the offer on, `media.connect_timeout_s` counts.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Opens the media ports and starts the workers and the control plane.
 pub(crate) fn start(config: &Config, development: bool) -> anyhow::Result<Arc<dyn RoomControl>> {
     let transport = Transport::start(transport_config(config, development))?;
-    let control: Arc<dyn RoomControl> =
-        Service::start(transport, ControlConfig::new(Arc::new(JsonMessages)));
+    let control: Arc<dyn RoomControl> = Service::start(transport, control_config(config));
     Ok(control)
+}
+
+/// What the settings mean for the control plane.
+fn control_config(config: &Config) -> ControlConfig {
+    let connect_timeout = Duration::from_secs(config.media.connect_timeout_s);
+    ControlConfig {
+        setup_timeout: OFFER_TIMEOUT + connect_timeout,
+        ..ControlConfig::new(Arc::new(JsonMessages))
+    }
 }
 
 /// What the settings mean for the transport.
@@ -102,4 +114,20 @@ fn source_towards(target: SocketAddr) -> Option<IpAddr> {
     socket.connect(target).ok()?;
     let ip = socket.local_addr().ok()?.ip();
     (!ip.is_unspecified()).then_some(ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_plane_is_more_patient_than_the_transport() {
+        let mut config = Config::default();
+        for seconds in [5, 30, 300] {
+            config.media.connect_timeout_s = seconds;
+            let transport = transport_config(&config, true).connect_timeout;
+            assert_eq!(transport, Duration::from_secs(seconds));
+            assert!(control_config(&config).setup_timeout > transport);
+        }
+    }
 }
