@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::{Door, join_token};
 use crosspoint_control::api::{ControlError, Message as RoomMessage, SessionEvent};
-use crosspoint_control::model::{Identity, Reason, TrackSid};
+use crosspoint_control::model::{Identity, Reason, RoomName, TrackSid};
 use crosspoint_server::config::Config;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -59,6 +59,12 @@ impl Client {
         let reply = self.next().await;
         assert_eq!((&reply["type"], &reply["id"]), (&json!("reply"), &id));
         reply
+    }
+
+    /// Closes without a goodbye, and waits until the server has noticed.
+    async fn hung_up(mut self) {
+        self.socket.close(None).await.unwrap();
+        self.closed().await;
     }
 
     /// Reads until the server has closed.
@@ -248,7 +254,64 @@ async fn what_may_not_be_is_refused() {
         assert_eq!(reply["error"]["type"], "bad_message", "{nonsense}");
         assert_eq!(reply["id"], Value::Null);
     }
-    assert_eq!(door.control.calls(), before);
+    let mut calls = door.control.calls();
+    // Whose the track is was looked up.
+    calls.retain(|call| call != "participant demo alice");
+    assert_eq!(calls, before);
+}
+
+#[tokio::test]
+async fn a_track_that_no_answer_named_can_be_muted_by_its_owner() {
+    let (door, address) = open_door().await;
+    let query = format!("access_token={}", join_token("alice"));
+    let mut client = Client::open(address, &query).await;
+    client
+        .ask(json!({"type": "join", "id": 1, "version": 1}))
+        .await;
+    // It was made anew when the permission to publish came back.
+    let reply = client
+        .ask(json!({"type": "mute", "id": 2, "track": "TR_own", "muted": true}))
+        .await;
+    assert_eq!(reply.get("error"), None, "{reply}");
+    let calls = door.control.calls();
+    assert_eq!(calls.last().unwrap(), "mute demo TR_own Owner true");
+}
+
+#[tokio::test]
+async fn who_is_kicked_while_away_hears_of_it_when_coming_back() {
+    let (door, address) = open_door().await;
+    let (client, joined) = Client::joined(address, "alice").await;
+    let session = joined["session"].as_str().unwrap();
+    client.hung_up().await;
+    let kicked = SessionEvent::Ended(Reason::Kicked);
+    door.control.latest().send(kicked).await.unwrap();
+    let mut client = Client::open(address, &format!("session={session}")).await;
+    let resume = json!({
+        "type": "resume", "id": 2, "version": 1, "session": session, "lastSeq": 1,
+    });
+    client.say(resume).await;
+    let left = client.next().await;
+    assert_eq!(left, json!({"seq": 2, "type": "left", "reason": "kicked"}));
+    assert_eq!(client.next().await["resumed"], true);
+    client.closed().await;
+    while door.app.session_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_after_a_move_means_the_new_room() {
+    let (door, address) = open_door().await;
+    let (mut client, _) = Client::joined(address, "alice").await;
+    let name = RoomName::new("other").unwrap();
+    let moved = SessionEvent::Moved(common::room(&name), Vec::new());
+    door.control.latest().send(moved).await.unwrap();
+    client
+        .say(json!({"type": "message", "id": 2, "text": "hi"}))
+        .await;
+    assert_eq!(client.next().await["type"], "moved");
+    assert_eq!(client.next().await["id"], 2);
+    assert_eq!(door.control.calls().last().unwrap(), "message other");
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! A participant's stay as signalling sees it: an actor that outlives its WebSockets.
 //!
 //! States: *attached* to the outbox of one socket, or *waiting* for one until a deadline, after which
-//! the stay ends with `signal_lost`. Requests are carried out one after the other, so replies and
-//! events reach the client in the order in which things happened.
+//! the stay ends with `signal_lost`. When the control plane ends a stay whose client is away, the
+//! client hears of it if it comes back until then: it must not take a kick for a bad network and join
+//! anew. Requests are carried out one after the other, so replies and events reach the client in the
+//! order in which things happened.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use crosspoint_control::api::{
     JoinRequest, MutedBy, Offer, ParticipantPatch, RoomControl, SessionEvent,
 };
 use crosspoint_control::model::{
-    Identity, ParticipantInfo, Reason, RoomName, SubscriptionWish, TrackInfo, TrackSid,
+    Identity, ParticipantInfo, Reason, RoomName, SubscriptionWish, TrackSid,
 };
 use crosspoint_media::config::SessionId;
 use tokio::sync::mpsc;
@@ -115,12 +117,10 @@ pub(super) async fn start(
         session,
         room: joined.room.name.clone(),
         me: joined.participant.clone(),
-        own_tracks: HashSet::new(),
         replay: Replay::new(),
         resume_window: Duration::from_secs(app.config.signal.resume_s),
         link: Link::Attached(outbox),
     };
-    actor.own(answer.as_ref().map_or(&[], |answer| &answer.tracks));
     actor.say(&Outgoing::reply(
         id,
         Ok(Reply::Joined(Box::new(JoinedDto {
@@ -165,7 +165,6 @@ struct Session {
     session: SessionId,
     room: RoomName,
     me: ParticipantInfo,
-    own_tracks: HashSet<TrackSid>,
     replay: Replay,
     resume_window: Duration,
     link: Link,
@@ -188,6 +187,9 @@ impl Session {
     ) {
         let reason = loop {
             let next = tokio::select! {
+                // What has happened is known before something is done about it: after a move a
+                // request means the new room.
+                biased;
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event),
                     None => Next::Ended,
@@ -208,18 +210,47 @@ impl Session {
                 Next::Ended => break None,
             }
         };
-        if let Some(reason) = reason {
-            if let Err(error) = self.control.leave(self.session, reason).await {
-                tracing::debug!(%error, "the session had ended already");
-            }
-            self.say(&Outgoing::from(SessionEvent::Ended(reason)));
-            tracing::info!(
-                room = %self.room, identity = %self.me.identity, reason = reason.label(),
-                "signalling ended"
-            );
+        match reason {
+            Some(reason) => self.leave(reason).await,
+            None => self.await_return(&mut inputs).await,
+        }
+        // Who comes back at this very moment is not left without an answer.
+        inputs.close();
+        while let Some(input) = inputs.recv().await {
+            self.on_socket(input);
         }
         if let Link::Attached(outbox) = &self.link {
             outbox.close();
+        }
+    }
+
+    async fn leave(&mut self, reason: Reason) {
+        if let Err(error) = self.control.leave(self.session, reason).await {
+            tracing::debug!(%error, "the session had ended already");
+        }
+        self.say(&Outgoing::from(SessionEvent::Ended(reason)));
+        tracing::info!(
+            room = %self.room, identity = %self.me.identity, reason = reason.label(),
+            "signalling ended"
+        );
+    }
+
+    /// The stay is over. Waits until a client that is away has come back and been told why, or
+    /// its time is up.
+    async fn await_return(&mut self, inputs: &mut mpsc::Receiver<Input>) {
+        loop {
+            let input = match self.link {
+                // Perhaps its socket has said already that it is gone.
+                Link::Attached(_) => inputs.try_recv().ok(),
+                Link::Waiting(deadline) => {
+                    let input = tokio::time::timeout_at(deadline, inputs.recv());
+                    input.await.ok().flatten()
+                }
+            };
+            match input {
+                Some(input) => self.on_socket(input),
+                None => return,
+            }
         }
     }
 
@@ -240,11 +271,36 @@ impl Session {
             _ => {}
         }
         let ended = matches!(event, SessionEvent::Ended(_));
+        if matches!(event, SessionEvent::Ended(Reason::ServerShutdown)) {
+            // There will be nothing to come back to.
+            self.resume_window = Duration::ZERO;
+            if let Link::Waiting(deadline) = &mut self.link {
+                *deadline = Instant::now();
+            }
+        }
         self.say(&event.into());
         if ended { Next::Ended } else { Next::Go }
     }
 
     async fn on_input(&mut self, input: Input) -> Next {
+        match input {
+            Input::Incoming(Incoming { id, request }) => {
+                let outcome = match request {
+                    Ok(Request::Leave {}) => return Next::End(Reason::ClientLeft),
+                    Ok(request) => self.carry_out(request).await,
+                    Err(problem) => Err(problem),
+                };
+                if id.is_some() || outcome.is_err() {
+                    self.say(&Outgoing::reply(id, outcome));
+                }
+            }
+            about_socket => self.on_socket(about_socket),
+        }
+        Next::Go
+    }
+
+    /// Sockets come and go, also when the stay is over and requests mean nothing any more.
+    fn on_socket(&mut self, input: Input) {
         match input {
             Input::Resume {
                 id,
@@ -259,18 +315,8 @@ impl Session {
                     self.link = Link::Waiting(Instant::now() + self.resume_window);
                 }
             }
-            Input::Incoming(Incoming { id, request }) => {
-                let outcome = match request {
-                    Ok(Request::Leave {}) => return Next::End(Reason::ClientLeft),
-                    Ok(request) => self.carry_out(request).await,
-                    Err(problem) => Err(problem),
-                };
-                if id.is_some() || outcome.is_err() {
-                    self.say(&Outgoing::reply(id, outcome));
-                }
-            }
+            Input::Incoming(_) => {}
         }
-        Next::Go
     }
 
     /// Goes on with another socket, if everything that it missed is still here.
@@ -300,13 +346,13 @@ impl Session {
         match request {
             Request::Offer { offer } => {
                 let answer = self.control.offer(self.session, offer.into()).await?;
-                self.own(&answer.tracks);
                 let answer = answer.into();
                 Ok(Reply::Answer { answer })
             }
             Request::Mute { track, muted } => {
                 let track = TrackSid(track);
-                if !self.own_tracks.contains(&track) {
+                let me = self.control.participant(&self.room, &self.me.identity);
+                if !me.await?.tracks.iter().any(|own| own.sid == track) {
                     return Err(Problem::from(
                         crosspoint_control::api::ControlError::TrackNotFound(track),
                     ));
@@ -369,10 +415,6 @@ impl Session {
         } else {
             Err(crosspoint_control::api::ControlError::NotPermitted(name).into())
         }
-    }
-
-    fn own(&mut self, tracks: &[TrackInfo]) {
-        self.own_tracks = tracks.iter().map(|track| track.sid.clone()).collect();
     }
 
     /// Tells the client, now or when it is back.
