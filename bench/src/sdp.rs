@@ -90,9 +90,22 @@ const EXTENSIONS: [(ExtensionKind, u8, Option<MediaKind>); 5] = [
     (ExtensionKind::Rid, 10, Some(MediaKind::Video)),
 ];
 
+/// Who begins DTLS. Our clients always do; what differs is what they say (RFC 8842 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// Left to the server, as browsers do.
+    ActPass,
+    /// Said outright, to servers that would begin if they were left the choice.
+    Active,
+}
+
 /// The offer for `lines`, numbered from 0. `feedback`: whether transport-wide feedback is offered.
 #[must_use]
-pub fn offer(local: &Local, lines: &[Line], feedback: bool) -> String {
+pub fn offer(local: &Local, lines: &[Line], feedback: bool, setup: Setup) -> String {
+    let setup = match setup {
+        Setup::ActPass => "actpass",
+        Setup::Active => "active",
+    };
     let mids: Vec<String> = (0..lines.len()).map(|mid| mid.to_string()).collect();
     let mut sdp = head(&mids.join(" "));
     for (mid, line) in mids.iter().zip(lines) {
@@ -105,7 +118,7 @@ pub fn offer(local: &Local, lines: &[Line], feedback: bool) -> String {
             MediaKind::Audio => AUDIO_PAYLOAD.to_string(),
             MediaKind::Video => format!("{VIDEO_PAYLOAD} {RTX_PAYLOAD}"),
         };
-        put_section(&mut sdp, kind, &formats, mid, direction, local, "actpass");
+        put_section(&mut sdp, kind, &formats, mid, direction, local, setup);
         for (extension, id, only) in EXTENSIONS {
             if only.is_some_and(|only| only != kind)
                 || (extension == ExtensionKind::TransportCc && !feedback)
@@ -355,7 +368,7 @@ mod tests {
                 kind: MediaKind::Video,
             },
         ];
-        let text = offer(&local(), &lines, true);
+        let text = offer(&local(), &lines, true, Setup::ActPass);
         let description = SessionDescription::parse(&text).unwrap();
         assert_eq!(description.media.len(), 3);
         assert_eq!(description.media[1].rids.len(), 3);

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{Exchange, http_client};
-use crate::sdp::{Remote, answer};
+use crate::sdp::{Remote, Setup, answer};
 
 /// Where Janus is, and the feeds that were published there.
 pub struct Endpoint {
@@ -59,7 +59,7 @@ impl Endpoint {
                 "request": "joinandconfigure", "ptype": "publisher", "room": room,
                 "display": who.identity, "audio": true, "video": true,
             });
-            let jsep = json!({ "type": "offer", "sdp": exchange.offer() });
+            let jsep = json!({ "type": "offer", "sdp": exchange.offer(Setup::Active) });
             let event = session.message(&handle, body, Some(jsep)).await?;
             let data = &event["plugindata"]["data"];
             let feed = data["id"].as_u64();

@@ -19,7 +19,7 @@ use crate::access::Access;
 use crate::clip::Clip;
 use crate::peer::{Plan, Publication, Talk, open};
 use crate::pool::{PeerId, Pool};
-use crate::sdp::{Line, Local, Remote};
+use crate::sdp::{Line, Local, Remote, Setup};
 
 /// A server's signalling.
 pub enum Door {
@@ -236,8 +236,8 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn offer(&self) -> String {
-        crate::sdp::offer(self.local, self.lines, self.feedback)
+    fn offer(&self, setup: Setup) -> String {
+        crate::sdp::offer(self.local, self.lines, self.feedback, setup)
     }
 
     fn remote(&self, sdp: &str) -> Result<Remote> {

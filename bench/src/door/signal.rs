@@ -11,7 +11,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{Exchange, Medium};
 use crate::access::Access;
-use crate::sdp::Remote;
+use crate::sdp::{Remote, Setup};
 
 /// Where clients connect.
 pub struct Endpoint {
@@ -58,7 +58,7 @@ impl Endpoint {
             "id": 1,
             "version": 1,
             "autoSubscribe": true,
-            "offer": { "sdp": exchange.offer(), "tracks": tracks },
+            "offer": { "sdp": exchange.offer(Setup::ActPass), "tracks": tracks },
         });
         socket.send(Message::text(join.to_string())).await?;
         let reply = reply(&mut socket).await?;

@@ -5,7 +5,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 
 use super::{Exchange, http_client};
 use crate::access::Access;
-use crate::sdp::Remote;
+use crate::sdp::{Remote, Setup};
 
 /// Where clients post their offers.
 pub struct Endpoints {
@@ -46,7 +46,7 @@ impl Endpoints {
             .client
             .post(url.clone())
             .header(CONTENT_TYPE, "application/sdp")
-            .body(exchange.offer());
+            .body(exchange.offer(Setup::ActPass));
         if let Some(token) = &token {
             request = request.bearer_auth(token);
         }
