@@ -224,6 +224,18 @@ export class LocalParticipant {
     }
   }
 
+  /** For the room: how the server describes this participant now. @param {ParticipantInfo} info */
+  noteInfo(info) {
+    this.info = info;
+    for (const track of this.#tracks) {
+      const known = info.tracks.find(({ mid }) => mid === track.transceiver?.mid);
+      if (!known || !track.sid || known.sid === track.sid) continue;
+      // Published anew, since the permission to do so came back. Nobody has muted this one yet.
+      track.sid = known.sid;
+      this.noteServerMute(known.sid, false);
+    }
+  }
+
   /**
    * For the room: the server muted or unmuted a track.
    *

@@ -264,7 +264,7 @@ export class Room extends Emitter {
       case "participantUpdated":
         if (event.participant.identity !== own.identity) this.#roster.upsert(event.participant);
         else {
-          own.info = event.participant;
+          own.noteInfo(event.participant);
           this.emit("localParticipantUpdated", { participant: own });
         }
         break;
