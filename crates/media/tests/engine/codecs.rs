@@ -88,7 +88,7 @@ fn a_packet_is_not_repeated_as_one_of_the_codec_that_came_after_it() {
     };
     let (vp8, h264) = (show(&mut world, 0), show(&mut world, 1));
     world.rtcp(bob, |writer| {
-        writer.nack(1, 5000, [vp8, h264].into_iter()).unwrap();
+        writer.nack(1, 5000, [vp8, h264]).unwrap();
     });
     let repeated = &world.take_streams(bob)[&5001];
     let [repair] = &repeated[..] else {
