@@ -96,6 +96,14 @@ pub trait RoomControl: Send + Sync + 'static {
     /// Brings a participant into a room. The room is made if need be (when `create_room` of the
     /// request allows it); an earlier stay of the same identity ends with `duplicate_identity`.
     async fn join(&self, request: JoinRequest) -> Result<Joined, ControlError>;
+    /// Whether somebody who joins with these permissions would get an answer to this first offer.
+    /// To be asked before joining, so that a bad offer ends no earlier stay of the same identity.
+    /// Changes nothing.
+    async fn check_offer(
+        &self,
+        permissions: &Permissions,
+        offer: &Offer,
+    ) -> Result<(), ControlError>;
     /// Takes a session's offer (first or later) and answers it.
     async fn offer(&self, session: SessionId, offer: Offer) -> Result<Answer, ControlError>;
     /// ICE restart without a full offer (WHIP's PATCH, RFC 9725 §4.3.3): takes the peer's new

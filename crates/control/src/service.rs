@@ -34,8 +34,8 @@ use crate::api::{
     OfferProblem, ParticipantPatch, RoomControl, RoomEvent, RoomPatch,
 };
 use crate::model::{
-    Identity, ParticipantInfo, Reason, RoomInfo, RoomName, RoomSettings, SubscriptionWish,
-    TrackInfo, TrackSid,
+    Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings,
+    SubscriptionWish, TrackInfo, TrackSid,
 };
 use crate::negotiate::ALL_CODECS;
 
@@ -312,6 +312,20 @@ impl RoomControl for Service {
 
     async fn join(&self, request: JoinRequest) -> Result<Joined, ControlError> {
         self.step(|state| state.join(request))
+    }
+
+    async fn check_offer(
+        &self,
+        permissions: &Permissions,
+        offer: &Offer,
+    ) -> Result<(), ControlError> {
+        let parsed = SessionDescription::parse(&offer.sdp).map_err(OfferProblem::from);
+        let mut state = self.lock();
+        let outcome = parsed
+            .map_err(ControlError::OfferRefused)
+            .and_then(|sdp| state.check_first_offer(permissions, &sdp, &offer.tracks));
+        state.counters.offers_refused += u64::from(outcome.is_err());
+        outcome
     }
 
     async fn offer(&self, session: SessionId, offer: Offer) -> Result<Answer, ControlError> {

@@ -476,6 +476,19 @@ async fn a_message_that_is_too_long_ends_the_socket_only() {
 }
 
 #[tokio::test]
+async fn a_bad_offer_replaces_nobody_and_a_better_one_may_follow() {
+    let (door, address) = open_door().await;
+    let query = format!("access_token={}", join_token("alice"));
+    let mut client = Client::open(address, &query).await;
+    let join = |sdp| json!({"type": "join", "id": 1, "version": 1, "offer": {"sdp": sdp}});
+    let reply = client.ask(join("bad")).await;
+    assert_eq!(reply["error"]["type"], "offer_refused");
+    assert_eq!(door.control.calls(), Vec::<String>::new());
+    let reply = client.ask(join("good")).await;
+    assert_eq!(reply["participant"]["identity"], "alice");
+}
+
+#[tokio::test]
 async fn a_refused_offer_ends_the_join() {
     let (door, address) = open_door().await;
     let query = format!("access_token={}", join_token("alice"));

@@ -275,3 +275,14 @@ async fn ice_servers_are_named_in_links() {
          credential-type=\"password\""
     );
 }
+
+#[tokio::test]
+async fn a_bad_offer_replaces_nobody() {
+    let door = Door::new();
+    let token = token(Some("cam"), json!({"roomJoin": true, "room": "demo"}));
+    begin(&door, "/whip/demo", &token).await;
+    let before = door.control.calls();
+    let refused = door.send(post("/whip/demo", &token, "bad")).await;
+    assert_eq!(refused.problem(), (422, "offer_refused".to_owned()));
+    assert_eq!(door.control.calls(), before);
+}

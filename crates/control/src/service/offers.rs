@@ -1,13 +1,14 @@
 //! An offer becomes a transport, tracks and slots.
 
 use crosspoint_media::config::{ParticipantId, SessionId, SlotConfig};
-use crosspoint_transport::api::{Command, IceCredentials};
+use crosspoint_transport::api::{Candidate, Command, IceCredentials, WorkerId};
 use crosspoint_wire::sdp::{MediaSection, SessionDescription};
 
 use super::rooms::check_len;
 use super::state::State;
+use super::tracks::{may_publish, source_of};
 use crate::api::{Answer, ControlError, IceRestart, OfferProblem, TrackDescription};
-use crate::model::SlotInfo;
+use crate::model::{Permissions, SlotInfo};
 use crate::negotiate::{Negotiated, Terms, candidate_values, negotiate};
 
 /// Longest name of a track, in bytes.
@@ -37,10 +38,7 @@ impl State {
         descriptions: Vec<TrackDescription>,
     ) -> Result<Answer, ControlError> {
         let id = self.session_owner(session)?;
-        for description in &descriptions {
-            let len = description.name.len();
-            check_len("the name of a track", len, TRACK_NAME_BYTES_MAX)?;
-        }
+        check_names(&descriptions)?;
         let negotiated = self.negotiate_for(id, offer, &descriptions)?;
         self.counters.offers += 1;
 
@@ -94,6 +92,20 @@ impl State {
         })
     }
 
+    /// What a session that joins with these permissions would be told of its first offer.
+    pub(super) fn check_first_offer(
+        &self,
+        permissions: &Permissions,
+        offer: &SessionDescription,
+        descriptions: &[TrackDescription],
+    ) -> Result<(), ControlError> {
+        check_names(descriptions)?;
+        let candidates = self.workers.transport.candidates(WorkerId(0));
+        let described = describing(descriptions);
+        self.negotiate_with(permissions, candidates, &described, None, offer)
+            .map(drop)
+    }
+
     fn negotiate_for(
         &self,
         id: ParticipantId,
@@ -101,24 +113,37 @@ impl State {
         descriptions: &[TrackDescription],
     ) -> Result<Negotiated, ControlError> {
         let participant = self.people.get(&id).ok_or(ControlError::SessionNotFound)?;
+        let said_now = describing(descriptions);
+        let described = |mid: &str| said_now(mid).or_else(|| participant.described.get(mid));
+        self.negotiate_with(
+            &participant.permissions,
+            self.workers.transport.candidates(participant.worker),
+            &described,
+            participant.negotiated.as_ref(),
+            offer,
+        )
+    }
+
+    fn negotiate_with<'a>(
+        &self,
+        permissions: &Permissions,
+        candidates: &[Candidate],
+        described: &dyn Fn(&str) -> Option<&'a TrackDescription>,
+        previous: Option<&Negotiated>,
+        offer: &SessionDescription,
+    ) -> Result<Negotiated, ControlError> {
         let may_publish = |section: &MediaSection| {
             let (Some(mid), Some(kind)) = (section.mid, section.kind.media()) else {
                 return false;
             };
-            let described = descriptions.iter().find(|d| d.mid == mid.as_str());
-            let source = match described {
-                Some(description) => description.source,
-                None => participant.source_of(mid.as_str(), kind),
-            };
-            participant.may_publish(source)
+            may_publish(permissions, source_of(described(mid.as_str()), kind))
         };
         let terms = Terms {
             codecs: &self.config.codecs,
             fingerprint: self.workers.transport.fingerprint(),
-            candidates: self.workers.transport.candidates(participant.worker),
+            candidates,
             may_publish: &may_publish,
         };
-        let previous = participant.negotiated.as_ref();
         let negotiated = negotiate(offer, previous, &terms, &mut rand::rng());
         let negotiated = negotiated.map_err(ControlError::OfferRefused)?;
 
@@ -135,7 +160,7 @@ impl State {
             if no_slots && sends {
                 return Err(ControlError::NotPermitted("canPublish"));
             }
-            if !no_slots && !sends && !participant.permissions.can_subscribe {
+            if !no_slots && !sends && !permissions.can_subscribe {
                 return Err(ControlError::NotPermitted("canSubscribe"));
             }
         }
@@ -194,6 +219,24 @@ impl State {
             kind: slot.kind,
             feed,
         }
+    }
+}
+
+fn check_names(descriptions: &[TrackDescription]) -> Result<(), ControlError> {
+    descriptions.iter().try_for_each(|description| {
+        let len = description.name.len();
+        check_len("the name of a track", len, TRACK_NAME_BYTES_MAX)
+    })
+}
+
+/// Finds the description of an m-line by its mid.
+fn describing<'a>(
+    descriptions: &'a [TrackDescription],
+) -> impl Fn(&str) -> Option<&'a TrackDescription> {
+    move |mid| {
+        descriptions
+            .iter()
+            .find(|description| description.mid == mid)
     }
 }
 

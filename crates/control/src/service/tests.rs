@@ -18,7 +18,6 @@ use crosspoint_wire::time::Time;
 
 use super::*;
 use crate::api::SessionEvent;
-use crate::model::Permissions;
 
 mod joining;
 mod limits;

@@ -7,27 +7,30 @@ use crosspoint_media::config::{ParticipantId, TrackId, TrackSource, Wish};
 use crosspoint_wire::codec::MediaKind;
 
 use super::state::{Participant, State, Track, new_sid};
-use crate::api::{ControlError, MutedBy, RoomEvent, SessionEvent};
-use crate::model::{Identity, RoomName, SubscriptionWish, TrackInfo, TrackSid};
+use crate::api::{ControlError, MutedBy, RoomEvent, SessionEvent, TrackDescription};
+use crate::model::{Identity, Permissions, RoomName, SubscriptionWish, TrackInfo, TrackSid};
 use crate::negotiate::ReceiveLine;
 
-impl Participant {
-    /// What an m-line carries, by its description or else by its kind.
-    pub(super) fn source_of(&self, mid: &str, kind: MediaKind) -> TrackSource {
-        match (self.described.get(mid), kind) {
-            (Some(description), _) => description.source,
-            (None, MediaKind::Audio) => TrackSource::Microphone,
-            (None, MediaKind::Video) => TrackSource::Camera,
-        }
+/// What an m-line carries, by its description or else by its kind.
+pub(super) fn source_of(described: Option<&TrackDescription>, kind: MediaKind) -> TrackSource {
+    match (described, kind) {
+        (Some(description), _) => description.source,
+        (None, MediaKind::Audio) => TrackSource::Microphone,
+        (None, MediaKind::Video) => TrackSource::Camera,
     }
+}
 
-    /// Whether it may publish this. Who is hidden is not heard either.
-    pub(super) fn may_publish(&self, source: TrackSource) -> bool {
-        let permissions = &self.permissions;
-        let sources = &permissions.can_publish_sources;
-        permissions.can_publish
-            && !permissions.hidden
-            && (sources.is_empty() || sources.contains(&source))
+/// Whether this may be published. Who is hidden is not heard either.
+pub(super) fn may_publish(permissions: &Permissions, source: TrackSource) -> bool {
+    let sources = &permissions.can_publish_sources;
+    permissions.can_publish
+        && !permissions.hidden
+        && (sources.is_empty() || sources.contains(&source))
+}
+
+impl Participant {
+    fn source_of(&self, mid: &str, kind: MediaKind) -> TrackSource {
+        source_of(self.described.get(mid), kind)
     }
 
     /// Whether its engine feeds it tracks that it said nothing about.
@@ -61,7 +64,8 @@ impl State {
         let lines: Vec<ReceiveLine> = negotiated
             .receive_lines()
             .filter(|line| {
-                participant.may_publish(participant.source_of(line.mid.as_str(), line.kind))
+                let source = participant.source_of(line.mid.as_str(), line.kind);
+                may_publish(&participant.permissions, source)
             })
             .cloned()
             .collect();

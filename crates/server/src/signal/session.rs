@@ -93,6 +93,9 @@ pub(super) async fn start(
     offer: Option<Offer>,
     outbox: Arc<Outbox>,
 ) -> Result<Handle, Problem> {
+    if let Some(offer) = &offer {
+        app.control.check_offer(&request.permissions, offer).await?;
+    }
     let joined = app.control.join(request).await?;
     let session = joined.session;
     let answer = match offer {

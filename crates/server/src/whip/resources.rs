@@ -90,10 +90,13 @@ pub(super) async fn begin(
     offered: Fragment,
     owner: Owner,
 ) -> Result<(String, String, String), Problem> {
+    let tracks = Vec::new();
+    let offer = Offer { sdp, tracks };
+    let control = &app.control;
+    control.check_offer(&request.permissions, &offer).await?;
     let joined = app.control.join(request).await?;
     let session = joined.session;
-    let tracks = Vec::new();
-    let answer = match app.control.offer(session, Offer { sdp, tracks }).await {
+    let answer = match app.control.offer(session, offer).await {
         Ok(answer) => answer.sdp,
         Err(error) => {
             // Nothing has come of this join; why is in the reply.

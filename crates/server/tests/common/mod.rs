@@ -13,12 +13,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use crosspoint_control::api::{
-    Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MutedBy, Offer,
+    Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MutedBy, Offer, OfferProblem,
     ParticipantPatch, RoomControl, RoomEvent, RoomPatch, SessionEvent,
 };
 use crosspoint_control::model::{
-    Identity, ParticipantInfo, ParticipantState, Reason, RoomInfo, RoomName, RoomSettings,
-    SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
+    Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
+    RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
 use crosspoint_media::config::{SessionId, TrackSource};
 use crosspoint_server::app::App;
@@ -258,6 +258,13 @@ impl RoomControl for Recorder {
         };
         self.joins.lock().unwrap().push(request);
         Ok(joined)
+    }
+
+    async fn check_offer(&self, _: &Permissions, offer: &Offer) -> Result<(), ControlError> {
+        match offer.sdp.as_str() {
+            "bad" => Err(ControlError::OfferRefused(OfferProblem::NotBundled)),
+            _ => Ok(()),
+        }
     }
 
     async fn offer(&self, session: SessionId, offer: Offer) -> Result<Answer, ControlError> {

@@ -101,6 +101,33 @@ async fn a_refused_offer_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_offer_can_be_checked_before_joining() {
+    let bench = Bench::new();
+    let check = async |permissions: &Permissions, sdp: &str| {
+        let offer = Offer {
+            sdp: sdp.to_owned(),
+            tracks: Vec::new(),
+        };
+        bench.service.check_offer(permissions, &offer).await
+    };
+    let mut permissions = Permissions::default();
+    assert_eq!(check(&permissions, CHROME).await, Ok(()));
+    let bad = CHROME.replace("setup:actpass", "setup:passive");
+    let problem = OfferProblem::Attribute("setup");
+    assert_eq!(
+        check(&permissions, &bad).await,
+        Err(ControlError::OfferRefused(problem))
+    );
+    permissions.can_subscribe = false;
+    assert_eq!(
+        check(&permissions, WATCHER).await,
+        Err(ControlError::NotPermitted("canSubscribe"))
+    );
+    assert!(bench.commands().is_empty());
+    assert!(bench.service.rooms().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn ice_restarts_without_an_offer() {
     let bench = Bench::new();
     let (alice, answer) = bench.call("a", "alice").await;
