@@ -48,7 +48,7 @@ struct Thread {
 
 enum Order {
     Add(Box<Plan>, oneshot::Sender<Result<(usize, Profile)>>),
-    Dismiss(usize),
+    Dismiss(usize, oneshot::Sender<()>),
     Remove(usize),
     Count(oneshot::Sender<Tally>),
     ForgetDelays,
@@ -128,8 +128,10 @@ impl Pool {
     ///
     /// # Errors
     /// When its thread ended.
-    pub fn dismiss(&self, peer: PeerId) -> Result<()> {
-        self.order(peer.thread, Order::Dismiss(peer.index))
+    pub async fn dismiss(&self, peer: PeerId) -> Result<()> {
+        let (reply, noted) = oneshot::channel();
+        self.order(peer.thread, Order::Dismiss(peer.index, reply))?;
+        noted.await.context("a thread of clients ended")
     }
 
     /// Lets a client say goodbye and forgets it.
@@ -243,10 +245,11 @@ impl Loop {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Add(plan, joined) => self.add(*plan, joined),
-                Order::Dismiss(index) => {
+                Order::Dismiss(index, reply) => {
                     if let Some(Some(member)) = self.members.get_mut(index) {
                         member.leaving = true;
                     }
+                    let _ = reply.send(());
                 }
                 Order::Remove(index) => self.remove(index),
                 Order::Count(reply) => {
@@ -353,9 +356,12 @@ impl Loop {
         let outcome = match report {
             None => return,
             Some(Report::Connected(profile)) => Ok((index, profile)),
-            Some(Report::Ended) => {
-                self.around.tally.failed += usize::from(!member.leaving);
-                Err(anyhow!("ICE or DTLS failed, or the server closed it"))
+            Some(Report::Ended(why)) => {
+                if !member.leaving {
+                    self.around.tally.failed += 1;
+                    self.around.tally.last_failure = Some(why);
+                }
+                Err(why.into())
             }
         };
         if let Some(joined) = member.joined.take() {

@@ -443,7 +443,9 @@ impl Run {
             generator_cores: own.cores(),
             warnings: Vec::new(),
         };
-        outcome.warnings = warnings(&outcome, &own, joining.last_error.as_ref());
+        let lost = after.tally.last_failure.map(anyhow::Error::from);
+        let error = joining.last_error.as_ref().or(lost.as_ref());
+        outcome.warnings = warnings(&outcome, &own, error);
         outcome
     }
 

@@ -4,6 +4,8 @@ use std::ops::{AddAssign, Sub};
 
 use hdrhistogram::Histogram;
 
+use crate::peer::Why;
+
 /// Longest delay that is told from longer ones, in microseconds.
 const DELAY_MAX_US: u64 = 60_000_000;
 
@@ -89,6 +91,8 @@ pub struct Tally {
     pub connected: usize,
     /// Clients that failed, or were closed by the server, since the start.
     pub failed: usize,
+    /// Why the last of them failed.
+    pub last_failure: Option<Why>,
     /// Audio streams of connected clients that something arrived on in the last second.
     pub audio_streams: usize,
     /// Video streams likewise.
@@ -109,6 +113,7 @@ impl Default for Tally {
             delays: microseconds(),
             connected: 0,
             failed: 0,
+            last_failure: None,
             audio_streams: 0,
             video_streams: 0,
         }
@@ -122,6 +127,7 @@ impl AddAssign<&Self> for Tally {
         let _ = self.delays.add(&other.delays);
         self.connected += other.connected;
         self.failed += other.failed;
+        self.last_failure = self.last_failure.or(other.last_failure);
         self.audio_streams += other.audio_streams;
         self.video_streams += other.video_streams;
     }

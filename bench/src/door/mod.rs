@@ -167,7 +167,7 @@ impl Member {
     /// # Errors
     /// When the server does not take it; the client is gone in any case.
     pub async fn leave(self, pool: &Pool) -> Result<()> {
-        pool.dismiss(self.peer)?;
+        pool.dismiss(self.peer).await?;
         let left = match self.exit {
             Exit::Whip(resource) => resource.delete().await,
             Exit::Signal(connection) => connection.leave().await,

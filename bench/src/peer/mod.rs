@@ -67,7 +67,21 @@ pub enum Report {
     /// Media flows.
     Connected(Profile),
     /// It failed, or the server ended it.
-    Ended,
+    Ended(Why),
+}
+
+/// Why a client ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// No keys in time.
+    #[error("ICE and DTLS did not come up within 20 s")]
+    Timeout,
+    /// DTLS failed.
+    #[error("DTLS failed")]
+    Dtls,
+    /// The server closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
 }
 
 /// What a thread lends its clients.
@@ -208,7 +222,7 @@ impl Peer {
         }
         self.report(now, around);
         if now >= self.deadline {
-            return self.end();
+            return self.end(Why::Timeout);
         }
         let dtls = self.dtls.as_mut()?;
         if now < dtls.next() {
@@ -216,7 +230,7 @@ impl Peer {
         }
         match dtls.handle_timeout(around.clock, now) {
             Ok(()) => self.drain_dtls(now, around),
-            Err(_) => self.end(),
+            Err(_) => self.end(Why::Dtls),
         }
     }
 
@@ -239,8 +253,8 @@ impl Peer {
         (active(MediaKind::Audio), active(MediaKind::Video))
     }
 
-    fn end(&mut self) -> Option<Report> {
-        (!std::mem::replace(&mut self.ended, true)).then_some(Report::Ended)
+    fn end(&mut self, why: Why) -> Option<Report> {
+        (!std::mem::replace(&mut self.ended, true)).then_some(Report::Ended(why))
     }
 
     fn handle_stun(
@@ -258,7 +272,7 @@ impl Peer {
                         self.dtls = Some(client);
                         self.drain_dtls(now, around)
                     }
-                    Err(_) => self.end(),
+                    Err(_) => self.end(Why::Dtls),
                 }
             }
             Ok(Heard::Reply(len)) => {
@@ -292,7 +306,8 @@ impl Peer {
                 self.start_media(now);
                 Some(Report::Connected(profile))
             }
-            Ok(Some(Said::Closed)) | Err(_) => self.end(),
+            Ok(Some(Said::Closed)) => self.end(Why::Closed),
+            Err(_) => self.end(Why::Dtls),
             Ok(None) => None,
         }
     }
