@@ -7,8 +7,13 @@
 
 /** @import { Kind, SlotInfo } from "./protocol.js" */
 
-/** Slots of the first offer. */
-export const FIRST_SLOTS = { audio: 4, video: 9 };
+/**
+ * Slots of the first offer: enough for a call of two. A browser takes some milliseconds per m-line
+ * to apply an answer, and media waits for that.
+ */
+export const FIRST_SLOTS = { audio: 1, video: 1 };
+/** Slots that stand ready once media is up, so that people come and go without negotiation. */
+export const READY_SLOTS = { audio: 4, video: 9 };
 /** Slots are added in steps, not one by one. */
 const GROWTH_STEP = 4;
 
@@ -55,7 +60,8 @@ export class SlotTable {
 }
 
 /**
- * How many slots to add so that everything that is wanted can be seen and heard.
+ * How many slots to add so that everything that is wanted can be seen and heard, and some stand
+ * ready.
  *
  * @param {object} need
  * @param {number} need.video pictures that are wanted
@@ -67,9 +73,12 @@ export class SlotTable {
  */
 export function slotGrowth({ video, audio, topAudio }, have, left) {
   const voices = topAudio === 0 ? audio : Math.min(audio, topAudio);
-  const grow = (/** @type {number} */ wanted, /** @type {number} */ present) =>
-    wanted <= present ? 0 : Math.ceil((wanted - present) / GROWTH_STEP) * GROWTH_STEP;
-  const moreAudio = Math.min(grow(voices, have.audio), Math.max(left, 0));
-  const moreVideo = Math.min(grow(video, have.video), Math.max(left - moreAudio, 0));
+  const grow = (/** @type {Kind} */ kind, /** @type {number} */ wanted) => {
+    const [present, ready] = [have[kind], READY_SLOTS[kind]];
+    if (wanted <= ready) return Math.max(ready - present, 0);
+    return wanted <= present ? 0 : Math.ceil((wanted - present) / GROWTH_STEP) * GROWTH_STEP;
+  };
+  const moreAudio = Math.min(grow("audio", voices), Math.max(left, 0));
+  const moreVideo = Math.min(grow("video", video), Math.max(left - moreAudio, 0));
   return { audio: moreAudio, video: moreVideo };
 }

@@ -62,6 +62,7 @@ test("slots are added in steps, and never beyond what is left", () => {
   const have = { audio: 4, video: 9 };
   const need = { video: 9, audio: 4, topAudio: 3 };
   assert.deepEqual(slotGrowth(need, have, 40), { audio: 0, video: 0 });
+  assert.deepEqual(slotGrowth(need, { audio: 1, video: 1 }, 40), { audio: 3, video: 8 });
   assert.deepEqual(slotGrowth({ ...need, video: 10 }, have, 40), { audio: 0, video: 4 });
   assert.deepEqual(slotGrowth({ ...need, video: 60 }, have, 40), { audio: 0, video: 40 });
   assert.deepEqual(slotGrowth({ ...need, video: 60 }, have, -2), { audio: 0, video: 0 });

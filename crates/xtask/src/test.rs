@@ -131,11 +131,18 @@ fn node_tests(dir: &Path, packages: &Path, folder: &str) -> Result<()> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join(folder))
         .with_context(|| format!("no tests in {}", dir.join(folder).display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .filter(|path| {
+            [".test.js", ".test.mjs"]
+                .iter()
+                .any(|end| path.to_string_lossy().ends_with(end))
+        })
         .collect();
     files.sort();
     if files.is_empty() {
-        bail!("no *.test.mjs in {}", dir.join(folder).display());
+        bail!(
+            "no *.test.js or *.test.mjs in {}",
+            dir.join(folder).display()
+        );
     }
     let root = dir.ancestors().nth(2).unwrap_or(dir).to_path_buf();
     run_with_server(
