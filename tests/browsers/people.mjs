@@ -57,7 +57,7 @@ export function pictures(page) {
 }
 
 /** Waits until `page` shows a moving picture of each of `others`; returns frames per second. */
-export async function sees(page, others, seconds = 20) {
+export async function sees(page, others, seconds = 45) {
   const first = await until(
     async () => {
       const now = await pictures(page);
@@ -115,7 +115,7 @@ export function stats(page) {
 }
 
 /** Waits until sound arrives at `page` and is not silence. */
-export async function hears(page, seconds = 15) {
+export async function hears(page, seconds = 30) {
   const before = await stats(page);
   await until(
     async () => {

@@ -90,7 +90,7 @@ async function api(server, method, path, body) {
 }
 
 /** Polls `condition` until it is truthy; fails after `seconds`. Returns its value. */
-export async function until(condition, what, seconds = 15) {
+export async function until(condition, what, seconds = 30) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const value = await condition();
