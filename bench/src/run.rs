@@ -13,7 +13,7 @@ use crate::door::{Common, Door, Member, Participant};
 use crate::pool::Pool;
 use crate::scenario::{Media, Scenario, participants, viewer};
 use crate::tally::{Tally, Totals, microseconds};
-use crate::watch::{Snapshot, Usage};
+use crate::watch::{Snapshot, Usage, machine_us};
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
@@ -122,12 +122,18 @@ pub struct Cost {
     pub busiest: (f64, String),
     /// Resident memory at the end, in bytes.
     pub rss: u64,
-    /// Memory that came with the joins, per client, in KiB.
-    pub kib_per_session: f64,
+    /// Memory that came with the joins, per client, in KiB; of a dozen clients or more.
+    pub kib_per_session: Option<f64>,
 }
 
 /// A clients' thread that is busier than this is the limit itself.
 const BUSY: f64 = 0.85;
+
+/// Cores that others may use before a measurement is disturbed.
+const OTHERS_MAX: f64 = 0.25;
+
+/// With fewer clients, a server's own growth is not told from theirs.
+const CLIENTS_MIN: usize = 12;
 
 /// Measures.
 ///
@@ -184,7 +190,8 @@ pub async fn run(
     let mut outcome = run.outcome(name, &srtp, &before, &after, joining);
     if let (Some(server), Some(idle), Some(after)) = (&mut outcome.server, &idle, &joined) {
         let grown = server.rss.max(after.rss).saturating_sub(idle.rss);
-        server.kib_per_session = grown as f64 / 1024.0 / members.len().max(1) as f64;
+        let each = grown as f64 / 1024.0 / members.len().max(1) as f64;
+        server.kib_per_session = (members.len() >= CLIENTS_MIN).then_some(each);
     }
     run.leave(members).await?;
     Ok(outcome)
@@ -203,6 +210,7 @@ struct Look {
     tally: Tally,
     server: Option<Snapshot>,
     own: Snapshot,
+    machine_us: u64,
 }
 
 /// Joins so far.
@@ -251,6 +259,7 @@ impl Run {
             at: Instant::now(),
             server: self.snapshot()?,
             own: Snapshot::take(std::process::id())?,
+            machine_us: machine_us(),
         })
     }
 
@@ -445,7 +454,8 @@ impl Run {
         };
         let lost = after.tally.last_failure.map(anyhow::Error::from);
         let error = joining.last_error.as_ref().or(lost.as_ref());
-        outcome.warnings = warnings(&outcome, &own, error);
+        let busy = (after.machine_us - before.machine_us) as f64 / 1e6 / seconds;
+        outcome.warnings = warnings(&outcome, &own, busy, error);
         outcome
     }
 
@@ -469,11 +479,17 @@ fn cost(usage: &Usage, rss: u64, totals: &Totals) -> Cost {
         cores: usage.cores(),
         busiest: (share, thread.to_owned()),
         rss,
-        kib_per_session: 0.0,
+        kib_per_session: None,
     }
 }
 
-fn warnings(outcome: &Outcome, own: &Usage, error: Option<&anyhow::Error>) -> Vec<String> {
+/// `busy`: cores of the machine that were busy, whoever used them.
+fn warnings(
+    outcome: &Outcome,
+    own: &Usage,
+    busy: f64,
+    error: Option<&anyhow::Error>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let (share, thread) = own.busiest();
     if share > BUSY {
@@ -482,10 +498,10 @@ fn warnings(outcome: &Outcome, own: &Usage, error: Option<&anyhow::Error>) -> Ve
             share * 100.0
         ));
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let server = outcome.server.as_ref().map_or(0.0, |server| server.cores);
-    if server + own.cores() > 0.95 * cores {
-        warnings.push("this machine was busy to the last core: times are too long".to_owned());
+    let others = busy - server - own.cores();
+    if outcome.server.is_some() && others > OTHERS_MAX {
+        warnings.push(format!("other processes used {others:.1} cores meanwhile"));
     }
     if outcome.failed > 0 {
         let error = error.map(|error| format!(", e.g.: {error:#}"));

@@ -290,14 +290,11 @@ impl Results {
             "<= 3 ms",
             fanout.map(|it| (format!("{:.2} ms", it.delay_ms.p99), it.delay_ms.p99 <= 3.0)),
         );
-        let memory = fanout.and_then(|it| it.server.as_ref());
+        let memory = fanout.and_then(|it| it.server.as_ref()?.kib_per_session);
         judge(
             "memory per viewer",
             "<= 100 KiB",
-            memory.map(|it| {
-                let kib = it.kib_per_session;
-                (format!("{kib:.0} KiB"), kib <= 100.0)
-            }),
+            memory.map(|kib| (format!("{kib:.0} KiB"), kib <= 100.0)),
         );
         let two = self.cpu(TWO_WORKERS).zip(self.cpu(HALF));
         judge(
@@ -345,13 +342,20 @@ impl Results {
             text.push_str(&format!("| {what} | {bar} | {measured} | {met} |\n"));
         }
         text.push('\n');
-        text.push_str(&report::table(&self.outcomes));
-        let notable = [CHURN, LATENCY];
+        let steady: Vec<Outcome> = self
+            .outcomes
+            .iter()
+            .filter(|it| is_steady(it))
+            .cloned()
+            .collect();
+        text.push_str(&report::table(&steady));
+        text.push('\n');
+        for outcome in self.outcomes.iter().filter(|it| !is_steady(it)) {
+            text.push_str(&format!("- {}: {}\n", outcome.name, report::joins(outcome)));
+        }
         for outcome in &self.outcomes {
-            if notable.contains(&outcome.name.as_str()) || !outcome.warnings.is_empty() {
-                text.push_str(&format!("\n{}:\n\n```\n", outcome.name));
-                text.push_str(&report::details(outcome));
-                text.push_str("```\n");
+            for warning in &outcome.warnings {
+                text.push_str(&format!("- {}: {warning}\n", outcome.name));
             }
         }
         text
@@ -371,12 +375,11 @@ impl Results {
                 })
                 .collect()
         };
-        let steady = |outcome: &Outcome| ![CHURN, LATENCY].contains(&outcome.name.as_str());
         let cpu = bars(&|it| {
-            let server = it.server.as_ref().filter(|_| steady(it))?;
+            let server = it.server.as_ref().filter(|_| is_steady(it))?;
             Some(server.cpu_us_per_packet)
         });
-        let mut delay = bars(&|it| steady(it).then_some(it.delay_ms.p99));
+        let mut delay = bars(&|it| is_steady(it).then_some(it.delay_ms.p99));
         delay.iter_mut().for_each(|bar| bar.floor = 0.0);
         vec![
             (
@@ -399,6 +402,11 @@ impl Results {
             ),
         ]
     }
+}
+
+/// Whether an outcome is about packets rather than joins.
+fn is_steady(outcome: &Outcome) -> bool {
+    ![CHURN, LATENCY].contains(&outcome.name.as_str())
 }
 
 /// Replaces what stands between the markers of a section in a Markdown file.

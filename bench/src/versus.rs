@@ -1,6 +1,7 @@
 //! Two servers, the same load, in turns: A B A B, so that what changes on the machine meanwhile
 //! meets both; and the ratios of their medians.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -145,9 +146,15 @@ impl Versus {
                 "| {what} | {ours:.2} | {theirs:.2} | {ratio:.1} |\n"
             ));
         }
-        for outcome in all.iter().filter(|outcome| !outcome.warnings.is_empty()) {
-            let warnings = outcome.warnings.join("; ");
-            text.push_str(&format!("\n{}: {warnings}\n", outcome.name));
+        let warnings = all
+            .iter()
+            .flat_map(|it| it.warnings.iter().map(|w| (&it.name, w)));
+        let warnings: BTreeSet<_> = warnings.collect();
+        if !warnings.is_empty() {
+            text.push('\n');
+        }
+        for (name, warning) in warnings {
+            text.push_str(&format!("- {name}: {warning}\n"));
         }
         text
     }
@@ -163,7 +170,8 @@ const FIGURES: [Figure; 4] = [
     ("delay p50 ms", |it| it.delay_ms.p50),
     ("delay p99 ms", |it| it.delay_ms.p99),
     ("KiB/client", |it| {
-        it.server.as_ref().map_or(0.0, |it| it.kib_per_session)
+        let server = it.server.as_ref();
+        server.and_then(|it| it.kib_per_session).unwrap_or(0.0)
     }),
 ];
 

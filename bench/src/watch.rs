@@ -116,6 +116,18 @@ fn thread(path: &Path) -> Option<(u32, (String, u64, u64))> {
     Some((id, (name.to_owned(), user * TICK_US, system * TICK_US)))
 }
 
+/// CPU time that all processes of this machine have used since it started, in microseconds.
+#[must_use]
+pub fn machine_us() -> u64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or_default();
+    let fields = fields.split_ascii_whitespace().skip(1);
+    let ticks: Vec<u64> = fields.filter_map(|field| field.parse().ok()).collect();
+    // user, nice and system; idle and waiting for disks; then interrupts (proc_stat(5)).
+    let busy = [0, 1, 2, 5, 6].map(|index| ticks.get(index).copied().unwrap_or(0));
+    busy.iter().sum::<u64>() * TICK_US
+}
+
 /// The process that listens on a TCP port, if it may be seen.
 #[must_use]
 pub fn listener(port: u16) -> Option<u32> {

@@ -87,7 +87,8 @@ pub fn table(outcomes: &[Outcome]) -> String {
         let server = outcome.server.as_ref();
         let cpu = server.map_or("-".to_owned(), |it| format!("{:.2}", it.cpu_us_per_packet));
         let cores = server.map_or("-".to_owned(), |it| format!("{:.2}", it.cores));
-        let memory = server.map_or("-".to_owned(), |it| format!("{:.0}", it.kib_per_session));
+        let memory = server.and_then(|it| it.kib_per_session);
+        let memory = memory.map_or("-".to_owned(), |kib| format!("{kib:.0}"));
         let delay = outcome.delay_ms;
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -108,24 +109,27 @@ pub fn table(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// What a table has no column for.
+/// How joining went, in one line.
 #[must_use]
-pub fn details(outcome: &Outcome) -> String {
-    let mut text = String::new();
+pub fn joins(outcome: &Outcome) -> String {
     let joins = outcome.joins;
     let per_cpu = joins
         .per_cpu_s
         .map(|rate| format!(", {rate:.0} per second of server CPU"));
-    let _ = writeln!(
-        text,
-        "joins: {} ({:.0}/s{}), p50 {:.1} ms, p99 {:.1} ms; media by {}",
+    format!(
+        "{} ({:.0}/s{}), p50 {:.1} ms, p99 {:.1} ms",
         joins.count,
         joins.per_s,
         per_cpu.unwrap_or_default(),
         joins.ms.p50,
         joins.ms.p99,
-        outcome.srtp,
-    );
+    )
+}
+
+/// What a table has no column for.
+#[must_use]
+pub fn details(outcome: &Outcome) -> String {
+    let mut text = format!("joins: {}; media by {}\n", joins(outcome), outcome.srtp);
     let _ = writeln!(
         text,
         "streams arriving: {} audio, {} video; {} packets decrypted and compared, {} wrong; {} \
