@@ -21,7 +21,8 @@ class WhipAndWhep(unittest.IsolatedAsyncioTestCase):
                 player.addTransceiver("video", direction="recvonly")
                 tracks = {}
                 player.on("track", lambda track, into=tracks: into.__setitem__(track.kind, track))
-                viewing = await server.post("/whep/stage", player, token("stage", player_name))
+                jwt = token("stage", player_name)
+                viewing = await server.post("/whep/stage", player, jwt)
                 pictures = await frames(tracks["video"], 30)
                 self.assertEqual((pictures[-1].width, pictures[-1].height), (320, 240))
                 first = pictures[0].to_ndarray(format="gray")
@@ -30,7 +31,7 @@ class WhipAndWhep(unittest.IsolatedAsyncioTestCase):
                 sounds = await frames(tracks["audio"], 100)
                 wave = numpy.concatenate([s.to_ndarray().reshape(-1) for s in sounds[50:]])
                 self.assertGreater(numpy.abs(wave).max(), 5_000, "the tone is heard")
-                await self.delete(server, viewing, token("stage", player_name))
+                await self.delete(server, viewing, jwt)
                 await player.close()
 
             await self.delete(server, session, token("stage", "camera"))
