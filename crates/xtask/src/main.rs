@@ -56,8 +56,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The workspace's folder: two above this package's.
+/// The workspace's folder: two above this package's. Cargo says at run time where that is; what was
+/// compiled in is another checkout's when two of them share a target folder.
 fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.ancestors().nth(2).unwrap_or(package).to_path_buf()
+    let compiled = || env!("CARGO_MANIFEST_DIR").into();
+    let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(compiled));
+    package.ancestors().nth(2).unwrap_or(&package).to_path_buf()
 }
