@@ -107,6 +107,8 @@ enum Unsettled {
     Room(RoomKey),
     /// One session.
     Session(SessionKey),
+    /// The layers of one session: its bandwidth changed.
+    Bandwidth(SessionKey),
 }
 
 /// Memory that is used again and again.

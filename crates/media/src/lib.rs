@@ -57,6 +57,7 @@ mod assign;
 mod cache;
 mod egress;
 mod encoding;
+mod estimate;
 mod facts;
 mod keyframe;
 mod nack;

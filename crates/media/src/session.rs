@@ -7,6 +7,7 @@ use crosspoint_wire::ids::{Mid, Ssrc};
 use crate::config::{ParticipantId, SessionConfig, SessionId, SessionKey, TrackId, Wish};
 use crate::egress::Egress;
 use crate::encoding::EncodingKey;
+use crate::estimate::Estimator;
 use crate::reporting::Reporting;
 use crate::room::RoomKey;
 use crate::slot::SlotKey;
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     /// Streams that go out; feedback of the peer names these.
     pub(crate) sent_streams: SsrcTable<SlotKey>,
     pub(crate) reporting: Reporting,
+    /// What may be sent to it.
+    pub(crate) estimator: Estimator,
     /// Whether the session stands in the engine's list of what is to be assigned anew.
     pub(crate) listed: bool,
 }
@@ -76,6 +79,7 @@ impl Session {
             streams: SsrcTable::default(),
             sent_streams: SsrcTable::default(),
             reporting: Reporting::new(feedback_ssrc),
+            estimator: Estimator::default(),
             listed: false,
         }
     }

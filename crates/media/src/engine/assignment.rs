@@ -38,6 +38,8 @@ impl Engine {
                     }
                     self.settle_session(key, &mut scratch);
                 }
+                // Layers do not follow the bandwidth yet.
+                Unsettled::Bandwidth(_) => {}
             }
         }
         self.scratch = scratch;

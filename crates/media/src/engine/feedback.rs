@@ -4,7 +4,7 @@ use crosspoint_wire::ids::Ssrc;
 use crosspoint_wire::rtcp::{Compound, NackPairs, ReportBlocks, RtcpPacket, SenderInfo};
 use crosspoint_wire::time::{NtpTime, Time};
 
-use super::Engine;
+use super::{Engine, Unsettled};
 use crate::config::SessionKey;
 use crate::egress::Lane;
 use crate::encoding::EncodingKey;
@@ -34,10 +34,14 @@ impl Engine {
                         self.keyframe_asked(from, entry.ssrc);
                     }
                 }
-                // Streams end by command; estimates of what a subscriber's path carries have
-                // nothing to choose between yet.
+                RtcpPacket::Remb { bitrate_bps, .. } => {
+                    if let Some(session) = self.sessions.get_mut(from) {
+                        session.estimator.on_remb(bitrate_bps);
+                        self.note_bandwidth(from);
+                    }
+                }
+                // Streams end by command.
                 RtcpPacket::Goodbye { .. }
-                | RtcpPacket::Remb { .. }
                 | RtcpPacket::TransportCc(_)
                 | RtcpPacket::Other { .. } => {}
             }
@@ -95,6 +99,14 @@ impl Engine {
             {
                 session.reporting.rtt = Some(rtt);
             }
+        }
+    }
+
+    /// Has a session's layers allocated anew if its bandwidth changed.
+    fn note_bandwidth(&mut self, key: SessionKey) {
+        let session = self.sessions.get_mut(key);
+        if session.is_some_and(|session| session.estimator.take_change()) {
+            self.unsettled.push(Unsettled::Bandwidth(key));
         }
     }
 
