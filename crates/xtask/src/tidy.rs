@@ -16,10 +16,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("media", &["wire"]),
     ("transport", &["media", "wire"]),
     ("control", &["transport", "media", "wire"]),
+    ("store", &[]),
     ("web", &[]),
     (
         "server",
-        &["control", "transport", "media", "wire", "web", "bench"],
+        &[
+            "store", "control", "transport", "media", "wire", "web", "bench",
+        ],
     ),
     ("sim", &["media", "wire"]),
     ("xtask", &[]),

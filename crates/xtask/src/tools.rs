@@ -58,6 +58,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("firefox-esr", "/usr/bin/firefox-esr"),
     ("ffmpeg", "/usr/bin/ffprobe"),
     ("nodejs", "node"),
+    ("postgresql", "/usr/share/doc/postgresql"),
     ("python3-venv", "python3"),
     ("gstreamer1.0-tools", "/usr/bin/gst-launch-1.0"),
     (

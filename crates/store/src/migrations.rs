@@ -1,0 +1,17 @@
+//! The tables, in the steps in which they came to be.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// Number, name and text of each step.
+const STEPS: &[(i64, &str, &str)] =
+    &[(1, "history", include_str!("../migrations/0001_history.sql"))];
+
+/// Brings a database to the present form; one that is newer than this program is refused.
+pub(crate) fn migrator() -> Migrator {
+    let step = |&(version, name, sql): &(i64, &'static str, &'static str)| {
+        let simple = MigrationType::Simple;
+        Migration::new(version, name.into(), simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(STEPS.iter().map(step).collect())
+}
