@@ -16,12 +16,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("media", &["wire"]),
     ("transport", &["media", "wire"]),
     ("control", &["transport", "media", "wire"]),
+    ("calls", &["control", "media", "wire"]),
     ("store", &[]),
     ("web", &[]),
     (
         "server",
         &[
-            "store", "control", "transport", "media", "wire", "web", "bench",
+            "store",
+            "calls",
+            "control",
+            "transport",
+            "media",
+            "wire",
+            "web",
+            "bench",
         ],
     ),
     ("sim", &["media", "wire"]),
@@ -29,7 +37,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bench", &["transport", "wire"]),
     (
         "tests",
-        &["server", "control", "transport", "media", "wire", "sim"],
+        &[
+            "server",
+            "calls",
+            "control",
+            "transport",
+            "media",
+            "wire",
+            "sim",
+        ],
     ),
 ];
 
@@ -39,6 +55,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("media", &["tokio", "serde", "axum", "libc", "rand"]),
     ("transport", &["axum", "serde", "serde_json"]),
     ("control", &["axum", "serde", "serde_json", "sqlx"]),
+    ("calls", &["axum", "libc", "sqlx"]),
 ];
 
 /// Lines above which a source file is refused; from `WARN_LINES` on it is named.
