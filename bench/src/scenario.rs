@@ -19,6 +19,8 @@ pub enum Scenario {
     Audio,
     /// Rooms of two.
     Calls,
+    /// As many calls of two in a single room: everybody receives one other.
+    Pairs,
     /// 60 % in rooms of two, the others in rooms of up to 25.
     Campus,
     /// One publisher, and viewers that come and go as fast as they can.
@@ -36,6 +38,7 @@ impl Scenario {
             Self::Meeting => "meeting",
             Self::Audio => "audio",
             Self::Calls => "calls",
+            Self::Pairs => "pairs",
             Self::Campus => "campus",
             Self::Churn => "churn",
             Self::JoinLatency => "join-latency",
@@ -45,7 +48,7 @@ impl Scenario {
     /// Whether each participant only sends or only receives, so that WHIP and WHEP will do.
     #[must_use]
     pub const fn is_one_way(self) -> bool {
-        !matches!(self, Self::Meeting | Self::Calls | Self::Campus)
+        !matches!(self, Self::Meeting | Self::Calls | Self::Pairs | Self::Campus)
     }
 }
 
@@ -121,6 +124,7 @@ pub fn participants(
         Scenario::Calls => (0..participants.div_ceil(2))
             .flat_map(|call| meeting(&format!("{prefix}-call-{call}"), 2, media))
             .collect(),
+        Scenario::Pairs => pairs(&format!("{prefix}-pairs"), participants, media),
         Scenario::Campus => campus_sizes(participants)
             .into_iter()
             .enumerate()
@@ -138,6 +142,7 @@ pub fn viewer(room: &str, index: usize, media: &Media) -> Participant {
         publishes: Vec::new(),
         audio_slots: usize::from(media.audio.is_some()),
         video_slots: usize::from(!media.video.is_empty()),
+        only: None,
     }
 }
 
@@ -148,6 +153,7 @@ fn publisher(room: &str, index: usize, media: &Media, talk: Talk) -> Participant
         publishes: media.tracks(talk),
         audio_slots: 0,
         video_slots: 0,
+        only: None,
     }
 }
 
@@ -161,6 +167,25 @@ fn meeting(room: &str, size: usize, media: &Media) -> Vec<Participant> {
             publishes: media.tracks(Talk { turn, among: size }),
             audio_slots: slots(media.audio.is_some(), AUDIO_SLOTS),
             video_slots: slots(!media.video.is_empty(), VIDEO_SLOTS),
+            only: None,
+        })
+        .collect()
+}
+
+/// Two and two of one room.
+fn pairs(room: &str, people: usize, media: &Media) -> Vec<Participant> {
+    let identity = |index: usize| format!("person-{index}");
+    (0..people.next_multiple_of(2))
+        .map(|index| Participant {
+            room: room.to_owned(),
+            identity: identity(index),
+            publishes: media.tracks(Talk {
+                turn: index % 2,
+                among: 2,
+            }),
+            audio_slots: usize::from(media.audio.is_some()),
+            video_slots: usize::from(!media.video.is_empty()),
+            only: Some(identity(index ^ 1)),
         })
         .collect()
 }
@@ -219,6 +244,14 @@ mod tests {
                 .all(|who| who.audio_slots == 1 && who.video_slots == 1)
         );
         assert_eq!(all[2].room, "t-call-1");
+    }
+
+    #[test]
+    fn pairs_of_one_room_see_each_other_only() {
+        let all = participants(Scenario::Pairs, 4, &media(), "t");
+        assert!(all.iter().all(|who| who.room == "t-pairs"));
+        let only: Vec<_> = all.iter().filter_map(|who| who.only.as_deref()).collect();
+        assert_eq!(only, ["person-1", "person-0", "person-3", "person-2"]);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub struct Participant {
     pub audio_slots: usize,
     /// Video streams that may be received.
     pub video_slots: usize,
+    /// The only one who is listened to and watched; without, everybody is. Other signalling than
+    /// Crosspoint's cannot say this.
+    pub only: Option<String>,
 }
 
 /// One track that is published.

@@ -57,15 +57,21 @@ impl Endpoint {
             "type": "join",
             "id": 1,
             "version": 1,
-            "autoSubscribe": true,
+            "autoSubscribe": who.only.is_none(),
             "offer": { "sdp": exchange.offer(Setup::ActPass), "tracks": tracks },
         });
         socket.send(Message::text(join.to_string())).await?;
         let reply = reply(&mut socket).await?;
         let sdp = reply["answer"]["sdp"].as_str();
         let remote = exchange.remote(sdp.with_context(|| format!("no answer: {reply}"))?)?;
+        let wish = who.only.clone().map(Wish::of);
+        if let Some(wish) = &wish {
+            for person in reply["participants"].as_array().into_iter().flatten() {
+                wish.say(person, &mut socket).await?;
+            }
+        }
         let (leave, left) = oneshot::channel();
-        let reader = tokio::spawn(read(socket, left));
+        let reader = tokio::spawn(read(socket, left, wish));
         Ok((remote, Connection { leave, reader }))
     }
 }
@@ -92,14 +98,67 @@ async fn reply(socket: &mut Socket) -> Result<Value> {
     bail!("the server closed the connection")
 }
 
-/// Reads, and forgets, until it is time to leave. Reading answers pings.
-async fn read(mut socket: Socket, mut left: oneshot::Receiver<()>) {
+/// Whose tracks a client asks for.
+struct Wish {
+    identity: String,
+    /// As it stands in messages, to find the few that matter without parsing the others.
+    quoted: String,
+}
+
+impl Wish {
+    fn of(identity: String) -> Self {
+        Self {
+            quoted: format!("\"{identity}\""),
+            identity,
+        }
+    }
+
+    /// Asks for the tracks of a participant, if it is the one.
+    async fn say(&self, participant: &Value, socket: &mut Socket) -> Result<()> {
+        if participant["identity"] != self.identity.as_str() {
+            return Ok(());
+        }
+        for track in participant["tracks"].as_array().into_iter().flatten() {
+            let ask = json!({ "type": "subscribe", "id": 2, "track": track["sid"], "wanted": true });
+            socket.send(Message::text(ask.to_string())).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the tracks that a message tells of.
+    async fn hear(&self, text: &str, socket: &mut Socket) -> Result<()> {
+        if !text.contains(&self.quoted) {
+            return Ok(());
+        }
+        let event: Value = serde_json::from_str(text)?;
+        match event["type"].as_str() {
+            Some("participantJoined" | "participantUpdated") => {
+                self.say(&event["participant"], socket).await
+            }
+            Some("trackPublished") => {
+                let track = json!({ "identity": event["identity"], "tracks": [event["track"]] });
+                self.say(&track, socket).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads until it is time to leave, and looks only for those who are wished for. Reading answers
+/// pings.
+async fn read(mut socket: Socket, mut left: oneshot::Receiver<()>, wish: Option<Wish>) {
     loop {
-        tokio::select! {
-            message = socket.next() => if !matches!(message, Some(Ok(_))) {
-                return;
-            },
+        let message = tokio::select! {
+            message = socket.next() => message,
             _ = &mut left => break,
+        };
+        let heard = match (message, &wish) {
+            (Some(Ok(Message::Text(text))), Some(wish)) => wish.hear(&text, &mut socket).await,
+            (Some(Ok(_)), _) => Ok(()),
+            (Some(Err(_)) | None, _) => return,
+        };
+        if heard.is_err() {
+            return;
         }
     }
     let leave = json!({ "type": "leave" }).to_string();
