@@ -382,6 +382,14 @@ pub enum ControlError {
     /// Too many requests of one kind in a short time; slow down.
     #[error("too many {0} in a short time; slow down")]
     TooMany(&'static str),
+    /// The server has as many as it was told to take.
+    #[error("the server is full: it takes at most {max} {what}")]
+    ServerFull {
+        /// Rooms or participants.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
     /// A worker's queue is full or the worker is restarting; try again.
     #[error("the server is overloaded; try again in a moment")]
     Overloaded,

@@ -287,6 +287,14 @@ async fn errors_become_problems() {
             413,
             "too_large",
         ),
+        (
+            ControlError::ServerFull {
+                what: "rooms",
+                max: 1,
+            },
+            503,
+            "server_full",
+        ),
         (ControlError::Draining, 503, "draining"),
         (ControlError::Overloaded, 503, "overloaded"),
         (ControlError::TooMany("messages"), 429, "too_many_requests"),

@@ -81,6 +81,10 @@ impl State {
         if let (Some(first), true) = (to.into_iter().next(), recipients.is_empty()) {
             return Err(ControlError::ParticipantNotFound(first));
         }
+        let sender_info = sender.and_then(|sender| self.people.get_mut(&sender));
+        if sender_info.is_some_and(|sender| !sender.deliveries.take(recipients.len())) {
+            return Err(ControlError::TooMany("messages"));
+        }
         self.counters.messages += 1;
         // Encoded once, when the first recipient has a channel for it.
         let mut encoded = None;

@@ -22,7 +22,7 @@ impl State {
             .people
             .get_mut(&id)
             .ok_or(ControlError::SessionNotFound)?;
-        if !participant.offers.take() {
+        if !participant.offers.take(1) {
             return Err(ControlError::TooMany("offers"));
         }
         match self.workers.is_busy(participant.worker) {

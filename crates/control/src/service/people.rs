@@ -8,7 +8,7 @@ use crosspoint_media::config::{ParticipantId, RoomId, SessionId};
 use crosspoint_transport::api::WorkerId;
 use tokio::time::Instant;
 
-use super::queue::{EventQueue, OfferBudget};
+use super::queue::{Budget, DELIVERIES, EventQueue, OFFERS};
 use super::rooms::{METADATA_BYTES_MAX, assign, check_len};
 use super::state::{Listening, Participant, Profile, State, new_sid};
 use super::timers::Timer;
@@ -40,12 +40,10 @@ impl State {
         check_len("metadata", request.metadata.len(), METADATA_BYTES_MAX)?;
         check_attributes(&request.attributes)?;
         let earlier = self.member(&request.room, &request.identity).ok();
-        let count = self.people.len() + usize::from(earlier.is_none());
-        check_len(
-            "the number of participants",
-            count,
-            self.config.participants_max,
-        )?;
+        let (what, max) = ("participants", self.config.participants_max);
+        if self.people.len() + usize::from(earlier.is_none()) > max {
+            return Err(ControlError::ServerFull { what, max });
+        }
         let (queue, events) = EventQueue::new().ok_or(ControlError::Overloaded)?;
         // Last, so that a refused join leaves no room behind.
         let room_id = match self.room_ids.get(&request.room) {
@@ -91,7 +89,8 @@ impl State {
             tracks: Vec::new(),
             feeds: BTreeMap::new(),
             channels: Vec::new(),
-            offers: OfferBudget::new(),
+            offers: Budget::new(OFFERS),
+            deliveries: Budget::new(DELIVERIES),
             queue,
         };
         tracing::info!(
@@ -361,6 +360,10 @@ impl State {
         let (from, worker, session) = (participant.room, participant.worker, participant.session);
         let has_transport = participant.negotiated.is_some();
         let hidden = participant.permissions.hidden;
+        // Before a room is made, so that a refused move leaves none behind.
+        if self.workers.is_busy(worker) {
+            return Err(ControlError::Overloaded);
+        }
         let to = self.find_or_make_room(to, worker)?;
         if to == from {
             return Ok(());

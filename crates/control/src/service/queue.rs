@@ -1,6 +1,4 @@
-//! A session's events on their way to its front door, and how often it may ask.
-
-use std::time::Duration;
+//! A session's events on their way to its front door, and how much it may ask for.
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -14,9 +12,26 @@ pub(super) const SESSION_EVENTS_MAX: usize = 1024;
 /// Events that a reader of all rooms' events may fall behind before it loses some.
 pub(super) const ROOM_EVENTS_MAX: usize = 4096;
 
-/// Offers per second that a session may make in the long run, and at once.
-const OFFERS_PER_S: f64 = 5.0;
-const OFFERS_BURST: f64 = 10.0;
+/// Offers of a session.
+pub(super) const OFFERS: Rate = Rate {
+    per_s: 5.0,
+    burst: 10.0,
+};
+/// Messages of a session, counted by recipients, since each costs the server one: a hundred a
+/// second in a room of a hundred, and ten in one of a thousand.
+pub(super) const DELIVERIES: Rate = Rate {
+    per_s: 10_000.0,
+    burst: 20_000.0,
+};
+
+/// How much is fine.
+#[derive(Clone, Copy)]
+pub(super) struct Rate {
+    /// In the long run.
+    per_s: f64,
+    /// At once.
+    burst: f64,
+}
 
 /// The sending side of [`Joined::events`](crate::api::Joined::events).
 ///
@@ -50,28 +65,31 @@ impl EventQueue {
     }
 }
 
-/// A token bucket for a session's offers.
-pub(super) struct OfferBudget {
+/// A token bucket.
+pub(super) struct Budget {
+    rate: Rate,
     tokens: f64,
     at: Instant,
 }
 
-impl OfferBudget {
-    pub(super) fn new() -> Self {
+impl Budget {
+    pub(super) fn new(rate: Rate) -> Self {
         Self {
-            tokens: OFFERS_BURST,
+            rate,
+            tokens: rate.burst,
             at: Instant::now(),
         }
     }
 
-    /// Whether one more offer is fine now.
-    pub(super) fn take(&mut self) -> bool {
-        let elapsed: Duration = self.at.elapsed();
+    /// Whether so much more is fine now. What is more than a burst passes when the bucket is full.
+    pub(super) fn take(&mut self, amount: usize) -> bool {
+        let elapsed = self.at.elapsed();
         self.at += elapsed;
-        self.tokens = (self.tokens + elapsed.as_secs_f64() * OFFERS_PER_S).min(OFFERS_BURST);
-        let fine = self.tokens >= 1.0;
+        let Rate { per_s, burst } = self.rate;
+        self.tokens = (self.tokens + elapsed.as_secs_f64() * per_s).min(burst);
+        let fine = self.tokens >= (amount as f64).min(burst);
         if fine {
-            self.tokens -= 1.0;
+            self.tokens -= amount as f64;
         }
         fine
     }

@@ -51,8 +51,10 @@ impl State {
         if self.draining {
             return Err(ControlError::Draining);
         }
-        let count = self.rooms.len() + 1;
-        check_len("the number of rooms", count, self.config.rooms_max)?;
+        let max = self.config.rooms_max;
+        if self.rooms.len() >= max {
+            return Err(ControlError::ServerFull { what: "rooms", max });
+        }
         let id = RoomId(self.next_id());
         self.timers.set(
             Timer::RoomEmpty(id),
@@ -108,9 +110,12 @@ impl State {
         Ok(info)
     }
 
-    /// Ends a room and the stay of everyone in it.
+    /// Ends a room and the stay of everyone in it. They are told that their own stay ended, not
+    /// of each other's: of a thousand that would be a million events.
     pub(super) fn finish_room(&mut self, id: RoomId, reason: Reason) {
-        for member in self.members(id) {
+        let room = self.rooms.get_mut(&id);
+        let members = room.map(|room| std::mem::take(&mut room.members));
+        for member in members.unwrap_or_default() {
             self.end_participant(member, reason);
         }
         let guests = self.rooms.get(&id).map(|room| room.guests.clone());

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::ControlConfig;
 use super::counters::Counters;
-use super::queue::{EventQueue, OfferBudget, Overflow};
+use super::queue::{Budget, EventQueue, Overflow};
 use super::timers::{Timer, Timers};
 use super::workers::{Pool, Workers};
 use crate::api::{ControlError, RoomEvent, SessionEvent, TrackDescription};
@@ -93,7 +93,8 @@ pub(super) struct Participant {
     /// What its slots carry.
     pub(super) feeds: BTreeMap<Mid, (TrackId, ParticipantId)>,
     pub(super) channels: Vec<DataChannelKind>,
-    pub(super) offers: OfferBudget,
+    pub(super) offers: Budget,
+    pub(super) deliveries: Budget,
     pub(super) queue: EventQueue,
 }
 

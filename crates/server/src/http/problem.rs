@@ -204,6 +204,11 @@ impl From<ControlError> for Problem {
                 "too_many_requests",
                 "Too many requests",
             ),
+            ControlError::ServerFull { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "server_full",
+                "The server is full",
+            ),
             ControlError::Overloaded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",

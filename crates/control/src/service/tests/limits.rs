@@ -170,8 +170,8 @@ async fn rooms_participants_and_texts_are_bounded() {
         bench.join(name, "x").await;
     }
     let many = bench.service.join(request("e", "x")).await.err();
-    let what = "the number of rooms";
-    assert_eq!(many, Some(ControlError::TooLarge { what, max: 4 }));
+    let what = "rooms";
+    assert_eq!(many, Some(ControlError::ServerFull { what, max: 4 }));
 
     limited.metadata = "x".repeat(64 * 1024 + 1);
     let large = bench.service.create_room(room("a"), limited).await.err();
@@ -187,6 +187,20 @@ async fn rooms_participants_and_texts_are_bounded() {
     stranger.create_room = false;
     let unknown = bench.service.join(stranger).await.err();
     assert_eq!(unknown, Some(ControlError::RoomNotFound(room("nowhere"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_room_tells_each_member_of_its_own_end_only() {
+    let bench = Bench::new();
+    let (mut alice, _) = bench.call("a", "alice").await;
+    let (mut bob, _) = bench.call("a", "bob").await;
+    told(&mut alice);
+    told(&mut bob);
+    let reason = Reason::RoomDeleted;
+    bench.service.delete_room(&room("a"), reason).await.unwrap();
+    assert_eq!(told(&mut alice), ["ended room_deleted"]);
+    assert_eq!(told(&mut bob), ["ended room_deleted"]);
+    bench.assert_nothing_left();
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,6 +292,7 @@ async fn a_join_that_is_refused_leaves_no_room_behind() {
         bench.service.join(hidden("a", &name)).await.unwrap();
     }
     let full = bench.service.join(request("b", "late")).await.err();
-    assert!(matches!(full, Some(ControlError::TooLarge { .. })));
+    let what = "participants";
+    assert_eq!(full, Some(ControlError::ServerFull { what, max: 400 }));
     assert_eq!(bench.service.rooms().await.unwrap().len(), 1);
 }

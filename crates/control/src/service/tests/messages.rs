@@ -1,5 +1,7 @@
 //! Application messages find the best way.
 
+use std::time::Duration;
+
 use super::*;
 
 fn message(from: Option<&str>, to: &[&str], text: &str, reliable: bool) -> Message {
@@ -105,6 +107,29 @@ async fn recipients_permissions_and_sizes_are_checked() {
         .unwrap();
     assert_eq!(told(&mut mute), ["message psst"]);
     assert!(told(&mut alice).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_messages_is_refused_and_others_go_on() {
+    let bench = Bench::new();
+    let a = room("a");
+    for name in ["alice", "bob", "carol"] {
+        bench.join("a", name).await;
+    }
+    let send = async |from| {
+        let message = message(Some(from), &[], "x", false);
+        bench.service.send_message(&a, message).await
+    };
+    let mut passed = 0;
+    while send("alice").await.is_ok() {
+        passed += 1;
+    }
+    assert_eq!(passed, 20_000 / 3);
+    let refused = Err(ControlError::TooMany("messages"));
+    assert_eq!(send("alice").await, refused);
+    send("bob").await.unwrap();
+    bench.wait(Duration::from_secs(1)).await;
+    send("alice").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
