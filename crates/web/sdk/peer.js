@@ -34,6 +34,7 @@ const CHANNEL_BUFFER_MAX = 1 << 20;
 export class Peer extends Emitter {
   #pc;
   #exchange;
+  #answered;
   /** @type {LocalTrack[]} */
   #sending = [];
   /** Senders that an unpublished track left, by the shape of what they can carry. */
@@ -56,10 +57,13 @@ export class Peer extends Emitter {
    * @param {object} options
    * @param {RTCConfiguration} [options.rtc] ICE servers and policy
    * @param {(offer: Offer) => Promise<Answer>} options.exchange brings an offer to the server
+   * @param {(answer: Answer) => void} options.answered is told of an answer as soon as the browser
+   *   has it, not when it has applied it: what the server says next is newer
    */
-  constructor({ rtc, exchange }) {
+  constructor({ rtc, exchange, answered }) {
     super();
     this.#exchange = exchange;
+    this.#answered = answered;
     this.#pc = new RTCPeerConnection({
       ...rtc,
       bundlePolicy: "max-bundle",
@@ -218,7 +222,10 @@ export class Peer extends Emitter {
       await this.#takeBack();
       throw error;
     }
-    await browserSays(this.#pc.setRemoteDescription({ type: "answer", sdp: answer.sdp }));
+    const applied = this.#pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    applied.catch(() => {}); // seen below
+    this.#answered(answer);
+    await browserSays(applied);
     return answer;
   }
 

@@ -237,8 +237,7 @@ export class Room extends Emitter {
     session.on("health", () => this.#onHealth(session));
     session.on("channelMessage", ({ label, data }) => this.#onChannelMessage(label, data));
     session.on("over", (error) => this.#onOver(session, error));
-    this.localParticipant.publishAll(session.peer);
-    await session.start();
+    await session.start((peer) => this.localParticipant.publishAll(peer));
   }
 
   /** @param {JoinReply} reply */

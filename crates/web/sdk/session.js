@@ -52,6 +52,8 @@ export class Session extends Emitter {
   /** @type {Promise<void>} */
   #opening;
   #joined = false;
+  /** The last reply with an answer. @type {Reply | null} */
+  #reply = null;
   #started = false;
   #mediaUp = false;
   #signalUp = true;
@@ -72,7 +74,11 @@ export class Session extends Emitter {
     // The socket opens while the offer is being made.
     this.#opening = this.#signal.open();
     this.#opening.catch(() => {});
-    this.peer = new Peer({ rtc: options.rtc, exchange: (offer) => this.#exchange(offer) });
+    this.peer = new Peer({
+      rtc: options.rtc,
+      exchange: (offer) => this.#exchange(offer),
+      answered: (answer) => this.#onAnswer(answer),
+    });
     this.peer.on("connected", () => this.#setHealth({ media: true }));
     this.peer.on("unstable", () => this.#mendMedia());
     this.peer.on("channelMessage", (message) => this.emit("channelMessage", message));
@@ -84,11 +90,12 @@ export class Session extends Emitter {
   }
 
   /**
-   * Joins with the senders that were added to the peer, and resolves when media is connected.
+   * Joins, sends what `publish` adds to the peer, and resolves when media is connected.
    *
+   * @param {(peer: Peer) => void} publish
    * @returns {Promise<void>}
    */
-  async start() {
+  async start(publish) {
     const failure = new Promise((_, reject) => (this.#fail = reject));
     failure.catch(() => {});
     const timer = setTimeout(
@@ -96,9 +103,7 @@ export class Session extends Emitter {
       MEDIA_TIMEOUT_MS,
     );
     try {
-      this.peer.addSlots("audio", FIRST_SLOTS.audio);
-      this.peer.addSlots("video", FIRST_SLOTS.video);
-      await Promise.race([this.#startMedia(), failure]);
+      await Promise.race([this.#startMedia(publish), failure]);
       this.#started = true;
     } catch (error) {
       this.close();
@@ -137,11 +142,23 @@ export class Session extends Emitter {
     this.peer.close();
   }
 
-  async #startMedia() {
+  /**
+   * A browser looks for a path only when it has set up all media of an answer, which takes it tens
+   * of milliseconds. So the first offer has the data channels alone: the path is there at once, and
+   * media starts no later for it.
+   *
+   * @param {(peer: Peer) => void} publish
+   */
+  async #startMedia(publish) {
+    const { timings } = this.#options;
     await this.peer.negotiate();
-    this.#options.timings.mark("applied");
+    timings.mark("applied");
     await this.peer.connected();
-    this.#options.timings.mark("connected");
+    timings.mark("connected");
+    publish(this.peer);
+    this.peer.addSlots("audio", FIRST_SLOTS.audio);
+    this.peer.addSlots("video", FIRST_SLOTS.video);
+    await this.peer.negotiate();
   }
 
   /**
@@ -157,16 +174,20 @@ export class Session extends Emitter {
       ? await this.#signal.request("offer", { offer })
       : await this.#signal.request("join", { version: PROTOCOL_VERSION, autoSubscribe, offer });
     if (!reply.answer) throw new CrosspointError("protocol", "the reply has no answer");
+    timings.mark("answer");
+    this.#reply = reply;
+    return reply.answer;
+  }
+
+  /** @param {Answer} answer */
+  #onAnswer(answer) {
     if (!this.#joined) {
       this.#joined = true;
-      timings.mark("answer");
-      const joined = /** @type {JoinReply} */ (/** @type {unknown} */ (reply));
+      const joined = /** @type {JoinReply} */ (/** @type {unknown} */ (this.#reply));
       this.#signal.setSession(joined.session);
       this.emit("joined", joined);
     }
-    // Now, not when the browser has applied it: a `slots` message that follows is newer.
-    this.emit("answer", reply.answer);
-    return reply.answer;
+    this.emit("answer", answer);
   }
 
   /** @param {ServerEvent} event */

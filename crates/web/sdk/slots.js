@@ -8,8 +8,8 @@
 /** @import { Kind, SlotInfo } from "./protocol.js" */
 
 /**
- * Slots of the first offer: enough for a call of two. A browser takes some milliseconds per m-line
- * to apply an answer, and media waits for that.
+ * Slots of the first offer with media: enough for a call of two. A browser takes some milliseconds
+ * per m-line to apply an answer, and pictures wait for that.
  */
 export const FIRST_SLOTS = { audio: 1, video: 1 };
 /** Slots that stand ready once media is up, so that people come and go without negotiation. */
