@@ -48,7 +48,10 @@ impl Scenario {
     /// Whether each participant only sends or only receives, so that WHIP and WHEP will do.
     #[must_use]
     pub const fn is_one_way(self) -> bool {
-        !matches!(self, Self::Meeting | Self::Calls | Self::Pairs | Self::Campus)
+        !matches!(
+            self,
+            Self::Meeting | Self::Calls | Self::Pairs | Self::Campus
+        )
     }
 }
 

@@ -119,7 +119,8 @@ impl Wish {
             return Ok(());
         }
         for track in participant["tracks"].as_array().into_iter().flatten() {
-            let ask = json!({ "type": "subscribe", "id": 2, "track": track["sid"], "wanted": true });
+            let ask =
+                json!({ "type": "subscribe", "id": 2, "track": track["sid"], "wanted": true });
             socket.send(Message::text(ask.to_string())).await?;
         }
         Ok(())
