@@ -46,6 +46,11 @@ pub struct EngineConfig {
     pub cache_bytes_max: usize,
     /// Smallest interval between keyframe requests to one encoding, e.g. 500 ms.
     pub keyframe_request_interval: Duration,
+    /// Bits per second that may be sent to a session before its feedback shows what its path
+    /// carries, e.g. 1 Mbit/s.
+    pub start_bitrate_bps: u64,
+    /// Most bits per second that are sent to a session that gives feedback, e.g. 50 Mbit/s.
+    pub max_bitrate_bps: u64,
 }
 
 impl Default for EngineConfig {
@@ -56,6 +61,8 @@ impl Default for EngineConfig {
             cache_duration: Duration::from_millis(1000),
             cache_bytes_max: 4 << 20,
             keyframe_request_interval: Duration::from_millis(500),
+            start_bitrate_bps: 1_000_000,
+            max_bitrate_bps: 50_000_000,
         }
     }
 }

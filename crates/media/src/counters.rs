@@ -53,6 +53,12 @@ counters! {
     slot_skipped,
     /// Dropped: a session's outgoing queue was full.
     egress_overflow,
+    /// Dropped: pictures that would have waited too long for their turn.
+    pacer_dropped,
+    /// Packets of padding handed to the sink, for probes.
+    padding_sent,
+    /// Dropped: transport-wide feedback that told nothing, or nothing new, of what left.
+    feedback_void,
     /// Dropped: gone from the cache before it could leave.
     egress_stale,
     /// Dropped: RTCP that was not understood.

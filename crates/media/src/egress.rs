@@ -12,8 +12,9 @@ use crosspoint_wire::rtp::{FIXED_HEADER_LEN, HeaderWriter, RtpHeader};
 use crate::cache::CachedPacket;
 use crate::encoding::EncodingKey;
 use crate::facts::{ForwardedExtensions, PicturePatch};
+use crate::pacer::Pacer;
 use crate::sink::PACKET_BYTES_MAX;
-use crate::slot::{Slot, SlotKey};
+use crate::slot::{Padding, Slot, SlotKey};
 
 /// Most packets that wait in one lane. The queue is emptied after each batch of input, so this
 /// only bounds what one batch can pile up: 1024 packets are 10 ms at 1 Gbit/s.
@@ -49,8 +50,6 @@ pub(crate) struct Outgoing {
 #[derive(Debug, Default)]
 pub(crate) struct Egress {
     lanes: [VecDeque<Outgoing>; 3],
-    /// Transport-wide sequence number of the packet that left last.
-    transport_seq: u16,
     /// Whether the session stands in the engine's list of sessions to flush.
     pub(crate) listed: bool,
 }
@@ -68,28 +67,39 @@ impl Egress {
         room
     }
 
-    /// The packet that leaves next.
+    /// The packet that leaves next, if one may leave now: sound always may.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Outgoing> {
-        self.lanes.iter_mut().find_map(VecDeque::pop_front)
+    pub(crate) fn pop(&mut self, pacer: &mut Pacer) -> Option<Outgoing> {
+        let [audio, repair, video] = &mut self.lanes;
+        if let Some(packet) = audio.pop_front() {
+            return Some(packet);
+        }
+        if !pacer.is_open() {
+            return None;
+        }
+        repair.pop_front().or_else(|| {
+            let packet = video.pop_front()?;
+            pacer.on_left_queue();
+            Some(packet)
+        })
+    }
+
+    /// How many packets of pictures wait, repairs included.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        let [_, repair, video] = &self.lanes;
+        repair.len() + video.len()
+    }
+
+    /// Gives up the pictures that wait.
+    pub(crate) fn shed(&mut self, each: impl FnMut(Outgoing)) {
+        let [_, repair, video] = &mut self.lanes;
+        repair.drain(..).chain(video.drain(..)).for_each(each);
     }
 
     /// Forgets what waits.
     pub(crate) fn clear(&mut self) {
         self.lanes.iter_mut().for_each(VecDeque::clear);
-    }
-
-    /// Forgets everything but that it may be listed: the next session under the same key has a
-    /// transport of its own.
-    pub(crate) fn close(&mut self) {
-        self.clear();
-        self.transport_seq = 0;
-    }
-
-    /// The next transport-wide sequence number: packets count in the order of leaving.
-    pub(crate) fn next_transport_seq(&mut self) -> u16 {
-        self.transport_seq = self.transport_seq.wrapping_add(1);
-        self.transport_seq
     }
 }
 
@@ -116,6 +126,45 @@ pub(crate) fn len_max(payload: &[u8]) -> Option<usize> {
     let len = payload.len().checked_add(OVERHEAD_MAX)?;
     // Overhead is nearly never all used: what might be too long is tried in the largest buffer.
     (payload.len() < PACKET_BYTES_MAX).then_some(len.min(PACKET_BYTES_MAX))
+}
+
+/// Padding of a packet that is nothing else: the most that its last byte can say (RFC 3550 §5.1).
+const PADDING: u8 = 255;
+/// A bound on the length of a packet of padding.
+pub(crate) const PADDING_LEN_MAX: usize = OVERHEAD_MAX + PADDING as usize;
+
+/// Writes a packet of padding; its length, or 0 when it does not fit.
+pub(crate) fn write_padding(
+    buffer: &mut [u8],
+    padding: &Padding,
+    slot: &Slot,
+    stamp: &Stamp,
+) -> usize {
+    try_write_padding(buffer, padding, slot, stamp).unwrap_or(0)
+}
+
+fn try_write_padding(
+    buffer: &mut [u8],
+    padding: &Padding,
+    slot: &Slot,
+    stamp: &Stamp,
+) -> Option<usize> {
+    let header = RtpHeader {
+        marker: false,
+        payload_type: padding.payload_type,
+        sequence_number: padding.index as u16,
+        timestamp: padding.timestamp,
+        ssrc: padding.ssrc,
+    };
+    let mut writer = HeaderWriter::new(buffer, &header).ok()?;
+    write_own_extensions(&mut writer, slot, stamp)?;
+    let at = writer.finish();
+    let end = at + usize::from(PADDING);
+    let body = buffer.get_mut(at..end)?;
+    body.fill(0);
+    *body.last_mut()? = PADDING;
+    *buffer.first_mut()? |= 0x20;
+    Some(end)
 }
 
 /// Puts a packet together in `buffer`; its length, or 0 when it does not fit.
@@ -179,18 +228,8 @@ fn write_header(
     stamp: &Stamp,
 ) -> Option<usize> {
     let mut writer = HeaderWriter::new(buffer, header).ok()?;
+    write_own_extensions(&mut writer, slot, stamp)?;
     let ids = &stamp.ids;
-    if let Some(id) = ids.id(ExtensionKind::Mid) {
-        writer.extension(id, slot.config.mid.as_bytes()).ok()?;
-    }
-    if let Some(id) = ids.id(ExtensionKind::TransportCc) {
-        writer
-            .extension(id, &stamp.transport_seq.to_be_bytes())
-            .ok()?;
-    }
-    if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
-        writer.extension(id, &stamp.abs_send_time).ok()?;
-    }
     for (kind, content) in cached.extensions.iter() {
         let Some(id) = ids.id(kind) else { continue };
         if kind == ExtensionKind::DependencyDescriptor {
@@ -204,4 +243,21 @@ fn write_header(
         }
     }
     Some(writer.finish())
+}
+
+/// Writes the extensions that are the session's own, whatever the packet holds.
+fn write_own_extensions(writer: &mut HeaderWriter<'_>, slot: &Slot, stamp: &Stamp) -> Option<()> {
+    let ids = &stamp.ids;
+    if let Some(id) = ids.id(ExtensionKind::Mid) {
+        writer.extension(id, slot.config.mid.as_bytes()).ok()?;
+    }
+    if let Some(id) = ids.id(ExtensionKind::TransportCc) {
+        writer
+            .extension(id, &stamp.transport_seq.to_be_bytes())
+            .ok()?;
+    }
+    if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
+        writer.extension(id, &stamp.abs_send_time).ok()?;
+    }
+    Some(())
 }

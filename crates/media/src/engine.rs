@@ -37,6 +37,7 @@ use crate::command::{Command, CommandError};
 use crate::config::{EngineConfig, RelayId, RoomId, SessionId, SessionKey, TrackId};
 use crate::counters::Counters;
 use crate::encoding::{Encoding, EncodingKey};
+use crate::estimate::Limits;
 use crate::event::Event;
 use crate::relay::{Relay, RelayKey, RelayQueue};
 use crate::room::{Room, RoomKey};
@@ -92,6 +93,8 @@ struct Names {
 enum Task {
     /// Feedback that a session is owed.
     Session(SessionKey),
+    /// Packets of a session that wait to leave.
+    Departure(SessionKey),
     /// Speakers of a room.
     Room(RoomKey),
     /// Encodings of a track that may have stopped.
@@ -123,6 +126,8 @@ struct Scratch {
     sources: Vec<Source>,
     sender_infos: Vec<SenderInfo>,
     missing: Vec<u16>,
+    /// Encodings of packets that were given up.
+    shed: Vec<EncodingKey>,
 }
 
 impl Engine {
@@ -153,7 +158,11 @@ impl Engine {
     /// freed by [`Command::RemoveSession`].
     pub fn open_session(&mut self, session: SessionId) -> SessionKey {
         let feedback_ssrc = self.random.next() as u32;
-        self.sessions.open(session, feedback_ssrc)
+        let limits = Limits {
+            start_bps: self.config.start_bitrate_bps,
+            most_bps: self.config.max_bitrate_bps,
+        };
+        self.sessions.open(session, feedback_ssrc, limits)
     }
 
     /// The key of an open session.
@@ -220,6 +229,13 @@ impl Engine {
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Bits per second that may be sent to a session now, as its feedback shows; `None` when
+    /// nothing limits it or it is not open.
+    #[must_use]
+    pub fn bandwidth(&self, session: SessionKey) -> Option<u64> {
+        self.sessions.get(session)?.estimator.bandwidth()
     }
 
     /// Totals since the engine's start.

@@ -61,6 +61,7 @@ mod estimate;
 mod facts;
 mod keyframe;
 mod nack;
+mod pacer;
 mod relay;
 mod remb;
 mod report;

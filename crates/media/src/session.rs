@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::ids::{Mid, Ssrc};
 
 use crate::config::{ParticipantId, SessionConfig, SessionId, SessionKey, TrackId, Wish};
 use crate::egress::Egress;
 use crate::encoding::EncodingKey;
-use crate::estimate::Estimator;
+use crate::estimate::{Estimator, Limits};
+use crate::pacer::Pacer;
 use crate::reporting::Reporting;
 use crate::room::RoomKey;
 use crate::slot::SlotKey;
+use crate::timers::Due;
 use crate::track::TrackKey;
 
 /// Most streams that one session sends us, repair streams included; an SSRC beyond them stays
@@ -38,6 +41,10 @@ pub(crate) struct Session {
     pub(crate) reporting: Reporting,
     /// What may be sent to it.
     pub(crate) estimator: Estimator,
+    /// When it may be sent.
+    pub(crate) pacer: Pacer,
+    /// When what waits may leave.
+    pub(crate) departure_due: Due,
     /// Whether the session stands in the engine's list of what is to be assigned anew.
     pub(crate) listed: bool,
 }
@@ -65,7 +72,7 @@ impl Stream {
 }
 
 impl Session {
-    fn new(id: SessionId, feedback_ssrc: Ssrc) -> Self {
+    fn new(id: SessionId, feedback_ssrc: Ssrc, limits: Limits) -> Self {
         Self {
             id,
             participant: ParticipantId(0),
@@ -79,7 +86,9 @@ impl Session {
             streams: SsrcTable::default(),
             sent_streams: SsrcTable::default(),
             reporting: Reporting::new(feedback_ssrc),
-            estimator: Estimator::default(),
+            estimator: Estimator::new(limits),
+            pacer: Pacer::fresh(),
+            departure_due: Due::default(),
             listed: false,
         }
     }
@@ -87,6 +96,8 @@ impl Session {
     /// Takes what is common to all m-lines from the outcome of an offer.
     pub(crate) fn configure(&mut self, config: SessionConfig) {
         self.reporting.configure(config.feedback);
+        let numbers = config.slot_extensions.id(ExtensionKind::TransportCc);
+        self.estimator.configure(numbers.is_some());
         self.config = config;
     }
 
@@ -224,7 +235,12 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// The session's key; it is opened if it is not open.
-    pub(crate) fn open(&mut self, id: SessionId, feedback_ssrc: Ssrc) -> SessionKey {
+    pub(crate) fn open(
+        &mut self,
+        id: SessionId,
+        feedback_ssrc: Ssrc,
+        limits: Limits,
+    ) -> SessionKey {
         if let Some(&key) = self.keys.get(&id) {
             return key;
         }
@@ -235,7 +251,7 @@ impl Sessions {
             SessionKey((self.open.len() - 1) as u32)
         });
         if let Some(place) = self.open.get_mut(key.0 as usize) {
-            *place = Some(Box::new(Session::new(id, feedback_ssrc)));
+            *place = Some(Box::new(Session::new(id, feedback_ssrc, limits)));
         }
         self.keys.insert(id, key);
         key
@@ -244,7 +260,7 @@ impl Sessions {
     pub(crate) fn remove(&mut self, key: SessionKey) -> Option<Box<Session>> {
         let session = self.open.get_mut(key.0 as usize)?.take()?;
         if let Some(egress) = self.egress_mut(key) {
-            egress.close();
+            egress.clear();
         }
         self.keys.remove(&session.id);
         self.free.push(key);
@@ -271,8 +287,8 @@ impl Sessions {
     }
 
     /// A session and its way out.
-    pub(crate) fn departing(&mut self, key: SessionKey) -> Option<(&Session, &mut Egress)> {
-        let session = self.open.get(key.0 as usize)?.as_deref()?;
+    pub(crate) fn departing(&mut self, key: SessionKey) -> Option<(&mut Session, &mut Egress)> {
+        let session = self.open.get_mut(key.0 as usize)?.as_deref_mut()?;
         Some((session, self.ways_out.get_mut(key.0 as usize)?))
     }
 

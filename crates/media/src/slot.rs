@@ -12,7 +12,7 @@
 use core::time::Duration;
 
 use crosspoint_wire::codec::Codec;
-use crosspoint_wire::ids::PayloadType;
+use crosspoint_wire::ids::{PayloadType, Ssrc};
 use crosspoint_wire::rtcp::SenderInfo;
 use crosspoint_wire::time::{NtpTime, Time};
 
@@ -93,6 +93,16 @@ pub(crate) enum Forward {
     Switch(Outgoing, Option<EncodingKey>),
 }
 
+/// The numbers of a packet of padding on a slot's RTX stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Padding {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) payload_type: PayloadType,
+    /// 48-bit packet index.
+    pub(crate) index: u64,
+    pub(crate) timestamp: u32,
+}
+
 /// What was sent, as sender reports count it (RFC 3550 §6.4.1): both wrap.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SentCounts {
@@ -130,6 +140,7 @@ impl Slot {
                 gate: RetransmitGate::new(),
                 format: None,
                 next_index: u64::from(first.rtx_sequence),
+                timestamp: first.timestamp,
             },
             counts: SentCounts::default(),
             report_owed: false,
@@ -296,6 +307,31 @@ impl Slot {
         })
     }
 
+    /// Whether there is an RTX stream to send padding on.
+    pub(crate) fn can_pad(&self) -> bool {
+        self.config.rtx_ssrc.is_some() && self.padding_type().is_some()
+    }
+
+    /// The numbers of the next packet of padding; `None` without an RTX stream.
+    pub(crate) fn pad(&mut self) -> Option<Padding> {
+        let (ssrc, payload_type) = self.config.rtx_ssrc.zip(self.padding_type())?;
+        let index = self.repairs.next_index;
+        self.repairs.next_index += 1;
+        Some(Padding {
+            ssrc,
+            payload_type,
+            index,
+            timestamp: self.repairs.timestamp,
+        })
+    }
+
+    fn padding_type(&self) -> Option<PayloadType> {
+        match self.carriage {
+            Some(carriage) => carriage.rtx,
+            None => self.config.payloads.iter().find_map(|p| p.rtx),
+        }
+    }
+
     /// The sender report of the slot's stream, mapped from the source's own clock.
     pub(crate) fn sender_info(&self, ntp: NtpTime, source_timestamp: u32) -> Option<SenderInfo> {
         Some(SenderInfo {
@@ -317,6 +353,8 @@ struct Repairs {
     format: Option<PayloadType>,
     /// 48-bit index of the next packet on the RTX stream.
     next_index: u64,
+    /// RTP timestamp of the packet that left last.
+    timestamp: u32,
 }
 
 impl Repairs {
@@ -337,6 +375,7 @@ impl Repairs {
         numbers: &Rewritten,
     ) {
         self.gate.on_sent(admitted.payload_len);
+        self.timestamp = numbers.timestamp;
         let packet = SentPacket::new(
             now,
             from.raw(),

@@ -68,6 +68,8 @@ pub struct ReceiverSlot {
     pub sender_reports: Vec<(SenderInfo, Time)>,
     /// Packets that came on the repair stream.
     pub repaired: u64,
+    /// Packets of nothing but padding.
+    pub padding: u64,
     /// PLIs sent.
     pub plis: u64,
     numbers: SeqUnwrapper,
@@ -216,6 +218,7 @@ impl ReceiverSlot {
             log: SlotLog::default(),
             sender_reports: Vec::new(),
             repaired: 0,
+            padding: 0,
             plis: 0,
             numbers: SeqUnwrapper::new(),
             repair: Repair::default(),
@@ -254,7 +257,11 @@ impl ReceiverSlot {
                 format.rtx,
                 "payload type of repairs"
             );
-            let (seq, payload) = packet.payload().split_first_chunk().expect("an OSN");
+            let Some((seq, payload)) = packet.payload().split_first_chunk() else {
+                assert!(packet.payload().is_empty(), "half an OSN");
+                self.padding += 1;
+                return;
+            };
             self.repaired += 1;
             (u16::from_be_bytes(*seq), payload, true)
         };

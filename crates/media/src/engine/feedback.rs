@@ -1,7 +1,9 @@
 //! What peers report and ask: about our streams, and about theirs.
 
 use crosspoint_wire::ids::Ssrc;
-use crosspoint_wire::rtcp::{Compound, NackPairs, ReportBlocks, RtcpPacket, SenderInfo};
+use crosspoint_wire::rtcp::{
+    Compound, NackPairs, ReportBlocks, RtcpPacket, SenderInfo, TransportCc,
+};
 use crosspoint_wire::time::{NtpTime, Time};
 
 use super::{Engine, Unsettled};
@@ -40,10 +42,9 @@ impl Engine {
                         self.note_bandwidth(from);
                     }
                 }
+                RtcpPacket::TransportCc(feedback) => self.take_feedback(now, from, &feedback),
                 // Streams end by command.
-                RtcpPacket::Goodbye { .. }
-                | RtcpPacket::TransportCc(_)
-                | RtcpPacket::Other { .. } => {}
+                RtcpPacket::Goodbye { .. } | RtcpPacket::Other { .. } => {}
             }
         }
     }
@@ -99,6 +100,23 @@ impl Engine {
             {
                 session.reporting.rtt = Some(rtt);
             }
+            if session.sent_streams.get(report.ssrc).is_some() {
+                session.estimator.on_report(now, report.fraction_lost);
+            }
+        }
+        self.note_bandwidth(from);
+    }
+
+    /// When packets that a session was sent arrived.
+    fn take_feedback(&mut self, now: Time, from: SessionKey, feedback: &TransportCc<'_>) {
+        let Some(session) = self.sessions.get_mut(from) else {
+            return;
+        };
+        let rtt = session.reporting.rtt;
+        if session.estimator.on_feedback(now, feedback, rtt) {
+            self.note_bandwidth(from);
+        } else {
+            self.counters.feedback_void += 1;
         }
     }
 

@@ -4,6 +4,7 @@ use crosspoint_wire::time::Time;
 
 use super::Engine;
 use crate::config::{ParticipantId, SessionConfig, SessionKey, SlotConfig, TrackId, Wish};
+use crate::pacer::Pacer;
 use crate::room::RoomKey;
 use crate::slot::{FirstNumbers, Slot, SlotKey};
 
@@ -129,6 +130,8 @@ impl Engine {
         };
         session.connected = connected;
         session.reporting.begin(now);
+        session.estimator.restart();
+        session.pacer = Pacer::fresh();
         if !connected && let Some(egress) = self.sessions.egress_mut(key) {
             egress.clear();
         }

@@ -22,6 +22,12 @@ impl Engine {
         while let Some((at, task)) = self.timers.pop(now) {
             match task {
                 Task::Session(key) => self.wake_session(at, key),
+                Task::Departure(key) => {
+                    let session = self.sessions.get_mut(key);
+                    if session.is_some_and(|session| session.departure_due.take(at)) {
+                        self.list_for_flush(key);
+                    }
+                }
                 Task::Room(key) => self.look_at_speakers(now, at, key),
                 Task::Track(key) => {
                     let track = self.tracks.get_mut(key);

@@ -217,6 +217,9 @@ impl World {
         let mut world = Self {
             engine: Engine::new(EngineConfig {
                 seed,
+                // The path is not what these tests are about: nothing is paced, nothing probed.
+                start_bitrate_bps: 1_000_000_000,
+                max_bitrate_bps: 1_000_000_000,
                 ..EngineConfig::default()
             }),
             now: Time::from_millis(1000),
