@@ -66,6 +66,8 @@ fn transport_config(config: &Config, development: bool) -> TransportConfig {
             cache_duration: Duration::from_millis(media.cache_ms),
             cache_bytes_max: media.cache_bytes,
             keyframe_request_interval: Duration::from_millis(media.keyframe_interval_ms),
+            start_bitrate_bps: media.start_bitrate_bps,
+            max_bitrate_bps: media.max_bitrate_bps,
             ..EngineConfig::default()
         },
     }

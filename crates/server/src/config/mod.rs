@@ -83,6 +83,8 @@ pub struct Media {
     pub cache_ms: u64,
     pub cache_bytes: usize,
     pub keyframe_interval_ms: u64,
+    pub start_bitrate_bps: u64,
+    pub max_bitrate_bps: u64,
     pub ice_servers: Vec<String>,
     pub ice_username: String,
     pub ice_credential: Secret,

@@ -48,6 +48,9 @@ impl Config {
             self.media.keyframe_interval_ms,
             50..=10_000,
         );
+        let (start, max) = (self.media.start_bitrate_bps, self.media.max_bitrate_bps);
+        range("media.max_bitrate_bps", max, 100_000..=10_000_000_000);
+        range("media.start_bitrate_bps", start, 50_000..=max.max(50_000));
         range("signal.resume_s", self.signal.resume_s, 1..=300);
         range("signal.ping_s", self.signal.ping_s, 1..=120);
         range("webhooks.attempts", self.webhooks.attempts.into(), 1..=20);
