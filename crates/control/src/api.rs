@@ -1,10 +1,12 @@
 //! The one door to rooms.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use crosspoint_media::config::{SessionId, TrackSource};
+use crosspoint_media::inspect::Keyframe;
 use crosspoint_wire::sdp::SdpError;
 use tokio::sync::{broadcast, mpsc};
 
@@ -12,6 +14,7 @@ use crate::model::{
     Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings, SlotInfo,
     SubscriptionWish, TrackInfo, TrackSid,
 };
+use crate::report::RoomReport;
 
 /// Everything that may be done with rooms. Implemented by [`Service`](crate::service::Service).
 #[async_trait]
@@ -117,6 +120,18 @@ pub trait RoomControl: Send + Sync + 'static {
     /// Ends a session and its participant's stay.
     async fn leave(&self, session: SessionId, reason: Reason) -> Result<(), ControlError>;
 
+    /// What is measured in a room now: totals, of which two reports make rates.
+    async fn room_report(&self, room: &RoomName) -> Result<RoomReport, ControlError>;
+    /// The newest keyframe of a track. If there is none as young as `age_max`, its publisher is asked
+    /// for one; `None` when none came within `patience`.
+    async fn keyframe(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        age_max: Duration,
+        patience: Duration,
+    ) -> Result<Option<Keyframe>, ControlError>;
+
     /// Everything that happens in all rooms, for SSE and webhooks. A receiver that lags loses the
     /// oldest and is told how many.
     fn events(&self) -> broadcast::Receiver<RoomEvent>;
@@ -141,9 +156,9 @@ pub struct RoomPatch {
     /// See [`RoomSettings::metadata`].
     pub metadata: Option<String>,
     /// See [`RoomSettings::empty_timeout`].
-    pub empty_timeout: Option<std::time::Duration>,
+    pub empty_timeout: Option<Duration>,
     /// See [`RoomSettings::departure_timeout`].
-    pub departure_timeout: Option<std::time::Duration>,
+    pub departure_timeout: Option<Duration>,
     /// See [`RoomSettings::max_participants`].
     pub max_participants: Option<u32>,
     /// See [`RoomSettings::top_audio`].

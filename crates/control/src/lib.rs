@@ -9,4 +9,5 @@ pub mod api;
 pub mod fuzzing;
 pub mod model;
 pub mod negotiate;
+pub mod report;
 pub mod service;

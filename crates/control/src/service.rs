@@ -15,6 +15,7 @@
 //! | `tracks` | tracks appear, are muted and disappear; who wants which |
 //! | `routing` | links and relays that bring tracks to the workers of their rooms |
 //! | `messages` | application messages |
+//! | `reports` | what workers answer about rooms and tracks |
 //! | `worker_events` | what workers tell |
 //! | `workers`, `timers`, `queue`, `counters` | pieces without knowledge of rooms |
 
@@ -23,8 +24,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crosspoint_media::config::SessionId;
+use crosspoint_media::inspect::Keyframe;
 use crosspoint_transport::Transport;
-use crosspoint_transport::api::{Event, IceCredentials, WorkerId};
+use crosspoint_transport::api::{DelayHistogram, Event, IceCredentials, WorkerId};
 use crosspoint_wire::codec::Codec;
 use crosspoint_wire::sdp::SessionDescription;
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -38,12 +40,14 @@ use crate::model::{
     SubscriptionWish, TrackInfo, TrackSid,
 };
 use crate::negotiate::ALL_CODECS;
+use crate::report::RoomReport;
 
 mod counters;
 mod messages;
 mod offers;
 mod people;
 mod queue;
+mod reports;
 mod rooms;
 mod routing;
 mod state;
@@ -361,6 +365,20 @@ impl RoomControl for Service {
         })
     }
 
+    async fn room_report(&self, room: &RoomName) -> Result<RoomReport, ControlError> {
+        self.report_room(room).await
+    }
+
+    async fn keyframe(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        age_max: Duration,
+        patience: Duration,
+    ) -> Result<Option<Keyframe>, ControlError> {
+        self.find_keyframe(room, track, age_max, patience).await
+    }
+
     fn events(&self) -> broadcast::Receiver<RoomEvent> {
         self.events.subscribe()
     }
@@ -377,6 +395,7 @@ impl RoomControl for Service {
         });
         let mut total: Vec<(&'static str, u64)> = Vec::new();
         let (mut sessions, mut tracks) = (0, 0);
+        let mut delay = DelayHistogram::default();
         for report in reports {
             // A worker that is busy or restarting is left out of the sums this time.
             let answer = tokio::time::timeout(REPORT_TIMEOUT, report).await;
@@ -384,6 +403,7 @@ impl RoomControl for Service {
                 counters::add(&mut total, &report.counters);
                 sessions += report.sessions;
                 tracks += report.tracks;
+                delay.add(&report.forwarding_delay);
             }
         }
         metrics.push(("worker_sessions".to_owned(), sessions as f64));
@@ -392,6 +412,7 @@ impl RoomControl for Service {
             .into_iter()
             .map(|(name, value)| (format!("{name}_total"), value as f64));
         metrics.extend(total);
+        counters::push_delay(&mut metrics, &delay);
         metrics
     }
 }

@@ -118,6 +118,17 @@ impl PacketCache {
         Some((&entry.packet, payload))
     }
 
+    /// How long ago the packet numbered `ext_seq` was inserted, if it is still there.
+    pub(crate) fn age(&self, now: Time, ext_seq: u64) -> Option<Duration> {
+        let entry = self.entries.get(self.index(ext_seq))?;
+        (entry.ext_seq == ext_seq && self.is_live(now, entry)).then(|| now.since(entry.inserted))
+    }
+
+    /// Upper bound on how many packets there are.
+    pub(crate) fn entries_len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
     /// Highest sequence number that was inserted.
     pub(crate) fn newest(&self) -> Option<u64> {
         self.newest

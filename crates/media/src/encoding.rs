@@ -13,6 +13,7 @@ use crate::nack::{Arrival, NackGenerator};
 use crate::report::{PublisherClock, ReceiveStats, StreamClock};
 use crate::slab::Key;
 use crate::slot::SlotKey;
+use crate::tally::Inflow;
 use crate::track::TrackKey;
 
 pub(crate) type EncodingKey = Key<Encoding>;
@@ -40,6 +41,7 @@ pub(crate) struct Encoding {
     pub(crate) nack: NackGenerator,
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) stats: ReceiveStats,
+    pub(crate) tally: Inflow,
     /// How often the stream was started over: another number, another stream.
     pub(crate) epoch: u8,
     numbers: SeqUnwrapper,
@@ -89,6 +91,7 @@ impl Encoding {
             nack: NackGenerator::default(),
             keyframes: KeyframeRequests::new(config.keyframe_request_interval),
             stats: ReceiveStats::default(),
+            tally: Inflow::default(),
             numbers: SeqUnwrapper::new(),
             strangers: 0,
             clock: StreamClock::default(),
@@ -160,12 +163,23 @@ impl Encoding {
         if !self.cache.insert(now, ext_seq, packet, payload) {
             return false;
         }
-        let facts = &packet.facts;
-        if format.codec.kind() == MediaKind::Video && facts.keyframe && facts.first_of_frame {
-            self.keyframes.on_keyframe();
-            self.nack.forget_before(ext_seq);
+        if format.codec.kind() == MediaKind::Video {
+            let facts = &packet.facts;
+            if facts.keyframe && facts.first_of_frame {
+                self.keyframes.on_keyframe();
+                self.nack.forget_before(ext_seq);
+                self.tally.keyframes += u64::from(facts.spatial == 0);
+            }
+            if packet.marker {
+                self.tally.pace.on_frame(now);
+            }
         }
         true
+    }
+
+    /// Of the timestamps; 0 before the first packet.
+    pub(crate) const fn clock_rate_hz(&self) -> u32 {
+        self.clock_rate_hz
     }
 
     /// Notes that media flows; true when it did not before.

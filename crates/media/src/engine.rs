@@ -19,6 +19,7 @@ mod departure;
 mod fanout;
 mod feedback;
 mod ingress;
+mod inspect;
 mod publishing;
 mod relaying;
 mod reports;

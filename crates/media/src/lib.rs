@@ -51,6 +51,7 @@ pub mod config;
 pub mod counters;
 pub mod engine;
 pub mod event;
+pub mod inspect;
 pub mod sink;
 
 mod assign;
@@ -73,6 +74,7 @@ mod session;
 mod slab;
 mod slot;
 mod speaker;
+mod tally;
 mod timers;
 mod track;
 mod twcc;

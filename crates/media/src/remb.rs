@@ -51,6 +51,11 @@ impl RembEstimator {
         self.expected += lost + 1;
     }
 
+    /// The limit in bits per second, as it was told last.
+    pub(crate) const fn limit_bps(&self) -> u64 {
+        self.limit_bps
+    }
+
     /// The limit in bits per second, when it is due to be told.
     pub(crate) fn poll(&mut self, now: Time) -> Option<u64> {
         let elapsed_ms = now.since(self.since?).as_millis() as u64;

@@ -93,6 +93,11 @@ impl Reporting {
         self.twcc.next_timeout().min(self.remb.next_timeout())
     }
 
+    /// What the peer is told that it may send, where it is told so.
+    pub(crate) fn limit_bps(&self) -> Option<u64> {
+        (self.congestion == CongestionFeedback::Remb).then(|| self.remb.limit_bps())
+    }
+
     /// When reports are due.
     pub(crate) fn next_report(&self) -> Time {
         self.next_report

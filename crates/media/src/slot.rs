@@ -13,17 +13,20 @@ use core::time::Duration;
 
 use crosspoint_wire::codec::Codec;
 use crosspoint_wire::ids::{PayloadType, Ssrc};
-use crosspoint_wire::rtcp::SenderInfo;
+use crosspoint_wire::num::ticks_to_duration;
+use crosspoint_wire::rtcp::{ReportBlock, SenderInfo};
 use crosspoint_wire::time::{NtpTime, Time};
 
 use crate::cache::CachedPacket;
 use crate::config::{LayerLimit, PayloadConfig, SessionKey, SlotConfig};
 use crate::egress::Outgoing;
 use crate::encoding::EncodingKey;
+use crate::inspect::RemoteReport;
 use crate::nack::RetransmitGate;
 use crate::rewriter::{Rewriter, Rewritten, SourcePacket};
 use crate::sent_log::{SentLog, SentPacket};
 use crate::slab::Key;
+use crate::tally::Outflow;
 use crate::track::{TrackKey, matching_payload};
 
 pub(crate) type SlotKey = Key<Slot>;
@@ -43,6 +46,7 @@ pub(crate) struct Slot {
     rewriter: Rewriter,
     repairs: Repairs,
     counts: SentCounts,
+    pub(crate) tally: Outflow,
     /// Whether anything was sent since the last sender report.
     pub(crate) report_owed: bool,
 }
@@ -143,8 +147,14 @@ impl Slot {
                 timestamp: first.timestamp,
             },
             counts: SentCounts::default(),
+            tally: Outflow::default(),
             report_owed: false,
         }
+    }
+
+    /// What flows is coded in this.
+    pub(crate) fn codec(&self) -> Option<Codec> {
+        self.carriage.map(|carriage| carriage.codec)
     }
 
     /// Offers a packet of the encoding `from`, which feeds the slot or is meant to. `own` is the
@@ -216,6 +226,8 @@ impl Slot {
         }
         self.counts.packets = self.counts.packets.wrapping_add(1);
         self.counts.octets = self.counts.octets.wrapping_add(admitted.payload_len as u32);
+        self.tally
+            .on_packet(admitted.payload_len, admitted.packet.marker);
         self.report_owed = true;
         Some(Outgoing {
             slot: own,
@@ -292,6 +304,7 @@ impl Slot {
         let (encoding, source_seq) = (EncodingKey::from_raw(packet.encoding), packet.source_seq);
         let len = payload_len(encoding, source_seq)?;
         repairs.gate.grant(now, rtt, packet, len).ok()?;
+        self.tally.on_repeat(len);
         let index = repairs.next_index;
         repairs.next_index += 1;
         Some(Outgoing {
@@ -329,6 +342,18 @@ impl Slot {
         match self.carriage {
             Some(carriage) => carriage.rtx,
             None => self.config.payloads.iter().find_map(|p| p.rtx),
+        }
+    }
+
+    /// Takes note of what the peer reports about the slot's own stream.
+    pub(crate) fn note_report(&mut self, block: &ReportBlock) {
+        if block.ssrc == self.config.ssrc {
+            let clock_rate_hz = self.carriage.map_or(0, |c| c.codec.clock_rate_hz());
+            self.tally.remote = Some(RemoteReport {
+                fraction_lost: block.fraction_lost,
+                lost: block.cumulative_lost,
+                jitter: ticks_to_duration(block.jitter.into(), clock_rate_hz),
+            });
         }
     }
 

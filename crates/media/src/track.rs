@@ -35,6 +35,8 @@ pub(crate) struct Track {
     pub(crate) source: TrackSource,
     pub(crate) payloads: Vec<PayloadConfig>,
     pub(crate) muted: bool,
+    /// Of its newest packet, 0 (loudest) to 127 (silence); `None` where the publisher does not say.
+    pub(crate) audio_level: Option<u8>,
     /// Whether a packet ever came.
     pub(crate) started: bool,
     /// In order of quality, lowest first.
@@ -62,6 +64,7 @@ impl Track {
             source: config.source,
             payloads: config.payloads.clone(),
             muted: config.muted,
+            audio_level: None,
             started: false,
             encodings: Vec::new(),
             home: None,

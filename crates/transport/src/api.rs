@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crosspoint_media::command::{Command as MediaCommand, CommandError};
-use crosspoint_media::config::{RelayId, RoomId, SessionId};
+use crosspoint_media::config::{RelayId, RoomId, SessionId, TrackId};
 use crosspoint_media::event::Event as MediaEvent;
+use crosspoint_media::inspect::{Keyframe, SessionReport};
 use tokio::sync::oneshot;
 
 /// Settings of the media transport, fixed at start.
@@ -160,6 +161,21 @@ pub enum Command {
     },
     /// Asks for counters and per-session state.
     Report(oneshot::Sender<WorkerReport>),
+    /// Asks what flows in some sessions; those that are not open are left out. A few dozen at a time,
+    /// since packets wait for the answer.
+    Inspect {
+        /// Which sessions.
+        sessions: Vec<SessionId>,
+        /// Where to answer.
+        reply: oneshot::Sender<Vec<ConnectionReport>>,
+    },
+    /// Asks for the newest whole keyframe of a track that is still in the cache.
+    Keyframe {
+        /// Which track.
+        track: TrackId,
+        /// Where to answer.
+        reply: oneshot::Sender<Option<Keyframe>>,
+    },
     /// Panics, to see what becomes of it.
     #[cfg(test)]
     Panic,
@@ -308,6 +324,23 @@ impl CloseReason {
     }
 }
 
+/// A session's transport, and what its engine reports. Totals only grow.
+#[derive(Clone, Debug)]
+pub struct ConnectionReport {
+    /// Our end of the path that media takes; `None` for TCP, or before there is one.
+    pub local: Option<SocketAddr>,
+    /// The peer's end.
+    pub remote: Option<SocketAddr>,
+    /// What the path is made of.
+    pub protocol: Protocol,
+    /// Bytes of SRTP and SRTCP handed to the network.
+    pub bytes_sent: u64,
+    /// Bytes of SRTP and SRTCP that were authenticated.
+    pub bytes_received: u64,
+    /// What flows in it.
+    pub media: SessionReport,
+}
+
 /// Counters and state of one worker, for metrics and reports.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerReport {
@@ -319,4 +352,41 @@ pub struct WorkerReport {
     pub rooms: usize,
     /// Tracks known to the engine.
     pub tracks: usize,
+    /// How long forwarded packets took through the worker.
+    pub forwarding_delay: DelayHistogram,
+}
+
+/// How long packets took, from when their worker began the turn in which they arrived or became due
+/// to when the turn's packets were handed to the network. What they waited in the socket before is
+/// not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DelayHistogram {
+    /// Packets that took no longer than the bound of the same place, and more than the one before;
+    /// the last: those beyond all bounds.
+    pub counts: [u64; Self::BOUNDS_US.len() + 1],
+    /// Sum of all, in microseconds.
+    pub sum_us: u64,
+}
+
+impl DelayHistogram {
+    /// Upper bounds, in microseconds.
+    pub const BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 100_000];
+
+    /// Counts `packets` that took `delay`.
+    pub fn note(&mut self, packets: u64, delay: Duration) {
+        let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        let place = Self::BOUNDS_US.partition_point(|&bound| bound < us);
+        if let Some(count) = self.counts.get_mut(place) {
+            *count += packets;
+        }
+        self.sum_us = self.sum_us.saturating_add(us.saturating_mul(packets));
+    }
+
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
 }

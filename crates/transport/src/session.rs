@@ -47,6 +47,9 @@ pub(crate) struct Session {
     pub(crate) run: RunHint,
     /// The timer entry that is valid.
     pub(crate) scheduled: Time,
+    /// Bytes of SRTP and SRTCP that arrived, authentic ones only, and that left.
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
     opened: Time,
     /// When the last packet arrived that SRTP authenticated.
     heard: Time,
@@ -71,6 +74,8 @@ impl Session {
             channels: None,
             run: RunHint::default(),
             scheduled: Time::NEVER,
+            bytes_received: 0,
+            bytes_sent: 0,
             opened: now,
             heard: now,
             interrupted: false,

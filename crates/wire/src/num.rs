@@ -3,6 +3,8 @@
 //! Comparison follows RFC 1982: of two numbers, the newer one is less than half the number space
 //! ahead. At exactly half the space neither is newer.
 
+use core::time::Duration;
+
 /// Whether sequence number `a` comes after `b`.
 #[must_use]
 pub const fn seq_newer(a: u16, b: u16) -> bool {
@@ -27,6 +29,15 @@ pub const fn timestamp_newer(a: u32, b: u32) -> bool {
 #[must_use]
 pub const fn timestamp_distance(from: u32, to: u32) -> i32 {
     to.wrapping_sub(from).cast_signed()
+}
+
+/// How long `ticks` of a clock are; no time at all while its rate is unknown (0).
+#[must_use]
+pub const fn ticks_to_duration(ticks: u64, rate_hz: u32) -> Duration {
+    match ticks.saturating_mul(1_000_000).checked_div(rate_hz as u64) {
+        Some(micros) => Duration::from_micros(micros),
+        None => Duration::ZERO,
+    }
 }
 
 /// Extends numbers of `BITS` bits (1 to 32) to 64 bits that never wrap.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crosspoint_transport::api::DelayHistogram;
+
 use super::state::State;
 use crate::model::Reason;
 
@@ -68,6 +70,20 @@ impl State {
         });
         plain.into_iter().chain(by_reason).collect()
     }
+}
+
+/// A histogram in the notation of Prometheus: cumulative, in seconds.
+pub(super) fn push_delay(metrics: &mut Vec<(String, f64)>, delay: &DelayHistogram) {
+    const NAME: &str = "forwarding_delay_seconds";
+    let mut total = 0;
+    let bounds = DelayHistogram::BOUNDS_US.iter();
+    let bounds = bounds.map(|&us| (us as f64 / 1e6).to_string());
+    for (count, bound) in delay.counts.iter().zip(bounds.chain(["+Inf".to_owned()])) {
+        total += count;
+        metrics.push((format!("{NAME}_bucket{{le=\"{bound}\"}}"), total as f64));
+    }
+    metrics.push((format!("{NAME}_sum"), delay.sum_us as f64 / 1e6));
+    metrics.push((format!("{NAME}_count"), total as f64));
 }
 
 /// Adds up counters of the same name, in the order in which they are first seen.

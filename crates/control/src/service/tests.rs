@@ -11,8 +11,8 @@ use crosspoint_media::engine::Engine;
 use crosspoint_media::event::Event as MediaEvent;
 use crosspoint_media::sink::PacketSink;
 use crosspoint_transport::api::{
-    Candidate, Command, DataChannelKind, Fingerprint, FingerprintAlgorithm, Protocol, QueueFull,
-    WorkerReport,
+    Candidate, Command, ConnectionReport, DataChannelKind, Fingerprint, FingerprintAlgorithm,
+    Protocol, QueueFull, WorkerReport,
 };
 use crosspoint_wire::time::Time;
 
@@ -23,6 +23,7 @@ mod joining;
 mod limits;
 mod messages;
 mod permissions;
+mod reports;
 mod rooms;
 mod scripts;
 
@@ -202,6 +203,24 @@ impl Workers for Recorded {
                 format!("SendData {}", String::from_utf8_lossy(&payload)),
                 Ok(()),
             ),
+            Command::Inspect { sessions, reply } => {
+                let report = |session: &SessionId| {
+                    Some(ConnectionReport {
+                        local: None,
+                        remote: Some("192.0.2.1:4000".parse().unwrap()),
+                        protocol: Protocol::Udp,
+                        bytes_sent: 10,
+                        bytes_received: 20,
+                        media: engine.session_report(*session)?,
+                    })
+                };
+                let _ = reply.send(sessions.iter().filter_map(report).collect());
+                return Ok(());
+            }
+            Command::Keyframe { track, reply } => {
+                let _ = reply.send(engine.keyframe(Time::ZERO, track));
+                return Ok(());
+            }
             Command::Report(reply) => {
                 let _ = reply.send(WorkerReport {
                     counters: vec![("rtp_received", 21)],

@@ -185,6 +185,6 @@ fn copy_of(command: &Command) -> Option<Command> {
             payload: payload.clone(),
             text: *text,
         },
-        Command::Report(_) => return None,
+        Command::Report(_) | Command::Inspect { .. } | Command::Keyframe { .. } => return None,
     })
 }

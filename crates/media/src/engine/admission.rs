@@ -130,9 +130,10 @@ impl Engine {
         let Some(&byte) = level.and_then(<[u8]>::first) else {
             return;
         };
-        let Some(track) = self.tracks.get(key) else {
+        let Some(track) = self.tracks.get_mut(key) else {
             return;
         };
+        track.audio_level = Some(byte & 0x7f);
         for room_key in track.rooms() {
             if let Some(room) = self.rooms.get_mut(room_key)
                 && room.note_loudness(now, key, AudioLevel::from_byte(byte))

@@ -12,6 +12,7 @@ use crate::egress::Lane;
 use crate::encoding::EncodingKey;
 use crate::report::round_trip;
 use crate::session::Stream;
+use crate::tally::Outflow;
 use crate::track::Origin;
 
 impl Engine {
@@ -30,10 +31,12 @@ impl Engine {
                     self.note_reports(now, from, reports);
                 }
                 RtcpPacket::Nack { media, lost, .. } => self.repeat(now, from, media, lost),
-                RtcpPacket::Pli { media, .. } => self.keyframe_asked(from, media),
+                RtcpPacket::Pli { media, .. } => {
+                    self.keyframe_asked(from, media, |tally| tally.plis += 1);
+                }
                 RtcpPacket::Fir { entries, .. } => {
                     for entry in entries.iter() {
-                        self.keyframe_asked(from, entry.ssrc);
+                        self.keyframe_asked(from, entry.ssrc, |tally| tally.firs += 1);
                     }
                 }
                 RtcpPacket::Remb { bitrate_bps, .. } => {
@@ -95,14 +98,16 @@ impl Engine {
         };
         let wall = self.config.wall_clock.ntp(now);
         for report in reports.iter() {
-            if session.sent_streams.get(report.ssrc).is_some()
-                && let Some(rtt) = round_trip(wall, &report)
-            {
+            let Some(key) = session.sent_streams.get(report.ssrc) else {
+                continue;
+            };
+            if let Some(rtt) = round_trip(wall, &report) {
                 session.reporting.rtt = Some(rtt);
             }
-            if session.sent_streams.get(report.ssrc).is_some() {
-                session.estimator.on_report(now, report.fraction_lost);
+            if let Some(slot) = self.slots.get_mut(key) {
+                slot.note_report(&report);
             }
+            session.estimator.on_report(now, report.fraction_lost);
         }
         self.note_bandwidth(from);
     }
@@ -145,6 +150,7 @@ impl Engine {
                 self.counters.nacks_refused += 1;
                 continue;
             };
+            slot.tally.nacks += 1;
             let payload_len = |encoding, source_seq| {
                 let encoding = self.encodings.get(encoding)?;
                 let (_, payload) = encoding.cache.get(now, source_seq)?;
@@ -158,14 +164,17 @@ impl Engine {
     }
 
     /// A subscriber cannot decode what a slot sends.
-    fn keyframe_asked(&mut self, from: SessionKey, media: Ssrc) {
+    fn keyframe_asked(&mut self, from: SessionKey, media: Ssrc, count: fn(&mut Outflow)) {
         let session = self.sessions.get(from);
         let Some(key) = session.and_then(|s| s.sent_streams.get(media)) else {
             return;
         };
         self.counters.keyframe_requests_received += 1;
-        let slot = self.slots.get(key);
-        if let Some(encoding) = slot.and_then(|slot| slot.current.or(slot.target)) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        count(&mut slot.tally);
+        if let Some(encoding) = slot.current.or(slot.target) {
             self.want_keyframe(encoding);
         }
     }

@@ -86,6 +86,7 @@ impl Engine {
             .get(encoding.track)
             .and_then(|track| track.payload(arrival.payload_type));
         let received = encoding.receive(now, arrival.sequence_number, arrival.timestamp, format);
+        encoding.tally.bytes += arrival.payload.len() as u64;
         if let Some(session) = self.sessions.get_mut(from) {
             session
                 .reporting
@@ -139,6 +140,8 @@ impl Engine {
             ..*arrival
         };
         let ext_seq = encoding.repair(now, sequence_number);
+        encoding.tally.repairs += 1;
+        encoding.tally.bytes += payload.len() as u64;
         if let Some(session) = self.sessions.get_mut(from) {
             session.reporting.note_bytes(now, payload.len(), 0);
         }

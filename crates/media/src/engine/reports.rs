@@ -90,6 +90,7 @@ impl Engine {
                     .nack
                     .poll(now, rtt, |seq| scratch.missing.push(seq));
                 self.counters.nacks_sent += scratch.missing.len() as u64;
+                encoding.tally.nacks += scratch.missing.len() as u64;
                 outbox.ask_for_repair(source.ssrc, &scratch.missing);
             }
         }
@@ -238,6 +239,10 @@ impl<S: PacketSink> Outbox<'_, S> {
         let Some(request) = encoding.keyframes.poll(now, source.pli, source.fir) else {
             return false;
         };
+        match request {
+            KeyframeRequest::Pli => encoding.tally.plis += 1,
+            KeyframeRequest::Fir(_) => encoding.tally.firs += 1,
+        }
         self.append(Begins::Anyhow, |writer| match request {
             KeyframeRequest::Pli => writer.pli(ssrc, source.ssrc),
             KeyframeRequest::Fir(sequence_number) => {

@@ -75,6 +75,17 @@ impl ReceiveStats {
         })
     }
 
+    /// Packets expected and received so far.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let expected = self.span.map_or(0, |(first, highest)| highest - first + 1);
+        (expected, self.received)
+    }
+
+    /// Interarrival jitter in timestamp units.
+    pub(crate) const fn jitter(&self) -> u64 {
+        self.jitter_16 >> 4
+    }
+
     /// RFC 3550 A.8, but by frames: the packets of one frame share their timestamp although a
     /// pacing sender spreads them, and that is no jitter of the path.
     fn update_jitter(&mut self, now: Time, timestamp: u32, clock_rate_hz: u32) {

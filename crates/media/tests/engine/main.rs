@@ -6,6 +6,7 @@ mod world;
 
 mod codecs;
 mod first_call;
+mod inspect;
 mod keyframe_requests;
 mod leaving;
 mod moving;

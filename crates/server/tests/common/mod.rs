@@ -20,7 +20,9 @@ use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
     RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
+use crosspoint_control::report::RoomReport;
 use crosspoint_media::config::{SessionId, TrackSource};
+use crosspoint_media::inspect::Keyframe;
 use crosspoint_server::app::App;
 use crosspoint_server::auth::Keys;
 use crosspoint_server::config::Config;
@@ -42,6 +44,7 @@ pub(crate) struct Recorder {
     pub(crate) messages: Mutex<Vec<Message>>,
     pub(crate) patches: Mutex<Vec<ParticipantPatch>>,
     pub(crate) wishes: Mutex<Vec<SubscriptionWish>>,
+    pub(crate) keyframe: Mutex<Option<Keyframe>>,
     pub(crate) events: broadcast::Sender<RoomEvent>,
     next: AtomicU64,
 }
@@ -56,6 +59,7 @@ impl Recorder {
             messages: Mutex::default(),
             patches: Mutex::default(),
             wishes: Mutex::default(),
+            keyframe: Mutex::default(),
             events: broadcast::channel(16).0,
             next: AtomicU64::new(1),
         })
@@ -303,6 +307,25 @@ impl RoomControl for Recorder {
         Ok(())
     }
 
+    async fn room_report(&self, name: &RoomName) -> Result<RoomReport, ControlError> {
+        self.note(format!("report {name}"))?;
+        Ok(RoomReport {
+            room: room(name),
+            participants: Vec::new(),
+        })
+    }
+
+    async fn keyframe(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        _: Duration,
+        _: Duration,
+    ) -> Result<Option<Keyframe>, ControlError> {
+        self.note(format!("keyframe {room} {}", track.0))?;
+        Ok(self.keyframe.lock().unwrap().clone())
+    }
+
     fn events(&self) -> broadcast::Receiver<RoomEvent> {
         let _ = self.note("events");
         self.events.subscribe()
@@ -336,7 +359,7 @@ impl Door {
         let control = Recorder::new();
         let keys = Keys::parse(&format!("{KEY}: {SECRET}")).unwrap();
         let shared = Arc::clone(&control) as Arc<dyn RoomControl>;
-        let app = App::new(shared, keys, config, development);
+        let app = App::new(shared, keys, config, development, None);
         let router = crosspoint_server::http::router(Arc::clone(&app));
         Self {
             app,

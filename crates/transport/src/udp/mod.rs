@@ -131,6 +131,11 @@ impl Port {
         Self { socket, queue }
     }
 
+    /// The address that its socket is bound to.
+    pub const fn local(&self) -> SocketAddr {
+        self.socket.local()
+    }
+
     /// Sends what is queued, as far as the socket takes it; the rest waits.
     pub fn flush(&mut self) {
         self.queue.flush(&self.socket);

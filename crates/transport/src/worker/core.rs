@@ -5,6 +5,7 @@
 //! `events`). It reads no clock and waits for nothing, so tests can drive it step by step.
 
 mod commands;
+mod inspect;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use super::relays::Batch;
 use super::sessions::Sessions;
 use super::sink::Sink;
 use super::timers::Timers;
-use crate::api::{CloseReason, DtlsVersions, Event};
+use crate::api::{CloseReason, DelayHistogram, DtlsVersions, Event};
 use crate::demux::{Kind, Routes};
 use crate::dtls::{DtlsFailure, DtlsIdentity, Output, PollBuffer};
 use crate::ice::Refused;
@@ -58,6 +59,9 @@ pub(super) struct Core {
     timers: Timers,
     counters: Counters,
     dtls_buffer: Box<PollBuffer>,
+    forwarding_delay: DelayHistogram,
+    /// Packets that had left when the delay was last noted.
+    noted_sent: u64,
     /// For the worker to send on.
     pub(super) events: VecDeque<Event>,
 }
@@ -72,6 +76,8 @@ impl Core {
             timers: Timers::default(),
             counters: Counters::default(),
             dtls_buffer: Box::new([0; size_of::<PollBuffer>()]),
+            forwarding_delay: DelayHistogram::default(),
+            noted_sent: 0,
             events: VecDeque::new(),
         }
     }
@@ -121,6 +127,7 @@ impl Core {
         };
         match secured.inbound.unprotect_rtp(datagram) {
             Ok(len) => {
+                session.bytes_received += datagram.len() as u64;
                 self.counters.srtp_received += 1;
                 self.note_alive(now, key);
                 self.engine
@@ -140,6 +147,7 @@ impl Core {
         };
         match secured.inbound.unprotect_rtcp(datagram) {
             Ok(len) => {
+                session.bytes_received += datagram.len() as u64;
                 self.counters.srtcp_received += 1;
                 self.note_alive(now, key);
                 self.engine
@@ -409,6 +417,16 @@ impl Core {
             self.events.push_back(Event::Media(event));
         }
         self.counters.loops += 1;
+    }
+
+    /// Notes how long the turn took whose packets have just left; `elapsed` is asked only if there
+    /// were any.
+    pub(super) fn note_turn(&mut self, elapsed: impl FnOnce() -> Duration) {
+        let packets = self.counters.srtp_sent - self.noted_sent;
+        if packets > 0 {
+            self.noted_sent = self.counters.srtp_sent;
+            self.forwarding_delay.note(packets, elapsed());
+        }
     }
 
     /// Gives the engine what another worker's engine said.

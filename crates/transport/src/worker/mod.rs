@@ -261,6 +261,7 @@ impl Worker {
             core.handle_timeout(&mut self.links, now);
             core.flush(&mut self.links, now);
             self.links.flush();
+            core.note_turn(|| self.plan.clock.now().since(self.turn_began));
             self.watch_for_room()?;
             self.pass_events(core);
         }

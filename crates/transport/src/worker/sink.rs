@@ -45,6 +45,7 @@ impl Sink<'_> {
                     self.counters.protect_failed += 1;
                     return false;
                 };
+                session.bytes_sent += len as u64;
                 port.queue.commit(remote, len, &mut session.run);
             }
             Link::Tcp(connection) => {
@@ -53,6 +54,7 @@ impl Sink<'_> {
                     return false;
                 };
                 let filled = fill(session, place);
+                session.bytes_sent += filled.unwrap_or(0) as u64;
                 tcp.commit(connection, room, filled.unwrap_or(0));
                 if filled.is_err() {
                     self.counters.protect_failed += 1;

@@ -63,6 +63,12 @@ impl Core {
             Command::Report(reply) => {
                 let _ = reply.send(self.report(links));
             }
+            Command::Inspect { sessions, reply } => {
+                let _ = reply.send(self.inspect(links, &sessions));
+            }
+            Command::Keyframe { track, reply } => {
+                let _ = reply.send(self.engine.keyframe(now, track));
+            }
             #[cfg(test)]
             Command::Panic => panic!("on command"),
         }
@@ -162,6 +168,7 @@ impl Core {
             sessions: self.sessions.len(),
             rooms: self.engine.room_count(),
             tracks: self.engine.track_count(),
+            forwarding_delay: self.forwarding_delay.clone(),
         }
     }
 }
