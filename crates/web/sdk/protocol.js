@@ -122,6 +122,7 @@ export const RESUME_WINDOW_MS = 30_000;
  *   | { type: "roomUpdated", room: RoomInfo }
  *   | { type: "moved", room: RoomInfo, participants: ParticipantInfo[] }
  *   | { type: "message", from: string | null, topic: string, text?: string, data?: string, reliable: boolean }
+ *   | { type: "report", report: import("./reports.js").StateReport }
  *   | { type: "draining" }
  *   | { type: "left", reason: string }
  * )} ServerEvent

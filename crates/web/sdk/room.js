@@ -8,6 +8,7 @@ import { CrosspointError, isCrosspointError } from "./errors.js";
 import { LocalParticipant } from "./local-participant.js";
 import { decodeMessage, encodeMessage, fromBase64 } from "./messages.js";
 import { Playback } from "./playback.js";
+import { BrowserReports, mergeReports } from "./reports.js";
 import { Roster } from "./roster.js";
 import { Session } from "./session.js";
 import { slotGrowth } from "./slots.js";
@@ -18,6 +19,7 @@ import { Timings } from "./timings.js";
 /** @import { MessageOptions } from "./messages.js" */
 /** @import { Answer, JoinReply, Largest, RoomInfo, ServerEvent } from "./protocol.js" */
 /** @import { RemoteParticipant } from "./remote-participant.js" */
+/** @import { StateReport } from "./reports.js" */
 /** @import { RosterEvents } from "./roster.js" */
 /** @import { TokenSource } from "./signal.js" */
 /** @import { LocalTrack, RemoteTrack } from "./tracks.js" */
@@ -60,6 +62,8 @@ import { Timings } from "./timings.js";
  * @property {{ room: RoomInfo }} roomUpdated
  * @property {{ room: RoomInfo }} moved the server brought us into another room
  * @property {void} draining the server will stop
+ * @property {{ report: StateReport, server: StateReport, browser: StateReport }} report each second, after
+ *   `setReports(true)`: both sides' figures in one, and each alone
  * @property {{ blocked: boolean }} audioBlocked the browser wants a gesture: call `startAudio` in one
  */
 
@@ -105,6 +109,8 @@ export class Room extends Emitter {
   /** @type {{ url: string, token: TokenSource } | null} */
   #target = null;
   #backoff = new Backoff();
+  /** Made while reports are wanted. @type {BrowserReports | null} */
+  #reports = null;
   /** A change of slots is being negotiated, or was refused. */
   #growing = false;
   #nudge = () => this.#session?.nudge();
@@ -220,6 +226,16 @@ export class Room extends Emitter {
     return session && summarise(await session.peer.getStats(), (mid) => this.#roster.feed(mid));
   }
 
+  /**
+   * Whether there shall be a `report` each second.
+   *
+   * @param {boolean} wanted
+   */
+  async setReports(wanted) {
+    this.#reports = wanted ? new BrowserReports() : null;
+    if (this.#session) await this.#request("reports", { wanted });
+  }
+
   /** Everything that the browser knows. */
   async rawStats() {
     return this.#session?.peer.getStats() ?? null;
@@ -245,6 +261,7 @@ export class Room extends Emitter {
     this.info = reply.room;
     this.localParticipant.info = reply.participant;
     this.#roster.replaceAll(reply.participants);
+    if (this.#reports) this.#request("reports", { wanted: true }).catch(() => {});
     this.emit("localParticipantUpdated", { participant: this.localParticipant });
   }
 
@@ -300,12 +317,23 @@ export class Room extends Emitter {
         this.#roster.replaceAll(event.participants);
         this.emit("moved", { room: event.room });
         break;
+      case "report":
+        void this.#onReport(event.report);
+        break;
       case "draining":
         this.emit("draining", undefined);
         break;
       default: // `connected`, `interrupted` and what later servers add
     }
     this.#growSlots();
+  }
+
+  /** @param {StateReport} server */
+  async #onReport(server) {
+    const stats = await this.rawStats();
+    if (!stats || !this.#reports) return;
+    const browser = this.#reports.next(stats);
+    this.emit("report", { report: mergeReports(server, browser), server, browser });
   }
 
   /** @param {{ identity: string, level: number }[]} speakers */

@@ -38,13 +38,17 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'
     connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'self'";
 
-/// The file at a request's path: `/` is the page Meet, `/sdk/...` and `/pages/...` are files.
+/// Pages by their paths.
+const PAGES: &[(&str, &str)] = &[("", "meet.html"), ("console", "console.html")];
+
+/// The file at a request's path: a page (`/` is Meet), or a file in `/sdk/...` and `/pages/...`.
 /// `None` when there is none; pages are found only under their own path.
 #[must_use]
 pub fn asset(path: &str) -> Option<Asset> {
     let path = path.strip_prefix('/').unwrap_or(path);
-    let (file, name) = if path.is_empty() {
-        (Pages::get("meet.html")?, "meet.html")
+    let page = PAGES.iter().find(|(at, _)| *at == path);
+    let (file, name) = if let Some(&(_, name)) = page {
+        (Pages::get(name)?, name)
     } else if let Some(name) = path.strip_prefix("sdk/") {
         (Sdk::get(name)?, name)
     } else {
@@ -59,13 +63,14 @@ pub fn asset(path: &str) -> Option<Asset> {
     })
 }
 
-/// Paths of all files that [`asset`] finds, `/` first.
+/// Paths of all files that [`asset`] finds, pages first.
 pub fn paths() -> impl Iterator<Item = String> {
     let sdk = Sdk::iter().map(|name| format!("/sdk/{name}"));
     let pages = Pages::iter()
         .filter(|name| !name.ends_with(".html"))
         .map(|name| format!("/pages/{name}"));
-    std::iter::once("/".to_owned()).chain(sdk).chain(pages)
+    let entries = PAGES.iter().map(|(path, _)| format!("/{path}"));
+    entries.chain(sdk).chain(pages)
 }
 
 fn etag(file: &EmbeddedFile) -> String {

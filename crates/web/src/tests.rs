@@ -11,7 +11,7 @@ fn text(path: &str) -> String {
 
 fn texts(extension: &str) -> impl Iterator<Item = (String, String)> {
     paths()
-        .filter(move |path| path.ends_with(extension) || (extension == ".html" && path == "/"))
+        .filter(move |path| path.ends_with(extension) || (extension == ".html" && !path[1..].contains(['/', '.'])))
         .map(|path| {
             let text = text(&path);
             (path, text)
@@ -118,6 +118,8 @@ fn nothing_is_loaded_from_elsewhere() {
 
 #[test]
 fn root_is_the_page_meet_and_pages_have_one_path_each() {
+    assert!(asset("/console").is_some());
+    assert!(asset("/pages/console.html").is_none());
     let meet = asset("/").unwrap();
     assert_eq!(meet.mime, "text/html; charset=utf-8");
     assert!(asset("/pages/meet.html").is_none());
