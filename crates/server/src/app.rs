@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crosspoint_control::api::RoomControl;
+use crosspoint_store::Store;
 
 use crate::auth::Keys;
 use crate::config::Config;
+use crate::report::Reporter;
 use crate::signal::Sessions;
 use crate::whip::Resources;
 
@@ -21,6 +23,9 @@ pub struct App {
     pub config: Config,
     /// Whether this is development mode: loopback only, tokens for the pages.
     pub development: bool,
+    /// Records; `None` while there is no place for them.
+    pub store: Option<Store>,
+    pub(crate) reporter: Arc<Reporter>,
     pub(crate) signal: Sessions,
     pub(crate) whip: Resources,
     pub(crate) started: Instant,
@@ -35,6 +40,7 @@ impl App {
         keys: Keys,
         config: Config,
         development: bool,
+        store: Option<Store>,
     ) -> Arc<Self> {
         crate::telemetry::install();
         Arc::new(Self {
@@ -42,6 +48,8 @@ impl App {
             keys,
             config,
             development,
+            store,
+            reporter: Arc::default(),
             signal: Sessions::default(),
             whip: Resources::default(),
             started: Instant::now(),

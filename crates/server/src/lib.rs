@@ -14,6 +14,8 @@ pub mod server;
 
 mod media;
 mod messages;
+mod records;
+mod report;
 mod signal;
 mod telemetry;
 mod text;

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::auth::Keys;
 use crate::config::Config;
-use crate::{development, http, webhook};
+use crate::report::history::Historian;
+use crate::{development, http, records, webhook};
 
 /// Most bytes of a request's line and headers.
 const HEADER_BYTES_MAX: usize = 32 << 10;
@@ -94,7 +95,15 @@ impl Server {
         webhook::start(&config.webhooks, &access.keys, control.events())?;
 
         let header_timeout = Duration::from_secs(config.http.header_timeout_s);
-        let app = App::new(control, access.keys, config, access.development);
+        let store = records::open(&config).await?;
+        let app = App::new(control, access.keys, config, access.development, store);
+        let historian = Historian::new(
+            app.store.clone(),
+            records::node(&http_addr),
+            app.config.history,
+            app.control.events(),
+        );
+        app.reporter.start(Arc::clone(&app.control), historian);
         let service =
             http::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
         let handle = Handle::new();
@@ -165,6 +174,9 @@ impl RunningServer {
         let deadline = Instant::now() + LAST_ANSWERS;
         while self.app.session_count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        if let Some(store) = &self.app.store {
+            let _ = tokio::time::timeout(LAST_ANSWERS, store.flush()).await;
         }
     }
 }

@@ -4,17 +4,35 @@
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::app::App;
+
+/// From join to media.
+const JOIN_SECONDS: &str = "crosspoint_join_seconds";
+
+const JOIN_BUCKETS: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0];
 
 /// Counters are kept for the process: several servers in one (in tests) share them.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Starts counting. Done once for the process; without effect when somebody else records already.
 pub(crate) fn install() {
-    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().ok());
+    RECORDER.get_or_init(|| {
+        let joins = Matcher::Full(JOIN_SECONDS.to_owned());
+        PrometheusBuilder::new()
+            .set_buckets_for_metric(joins, &JOIN_BUCKETS)
+            .ok()?
+            .install_recorder()
+            .ok()
+    });
+}
+
+/// Notes how long a participant took from its join to media that flows.
+pub(crate) fn note_join(duration: Duration) {
+    metrics::histogram!(JOIN_SECONDS).record(duration.as_secs_f64());
 }
 
 /// Prometheus' text format, version 0.0.4.
@@ -25,6 +43,17 @@ pub(crate) async fn render(app: &App) -> String {
     };
     for (name, value) in app.control.metrics().await {
         put(&mut text, &format!("crosspoint_{name}"), value);
+    }
+    if let Some(store) = &app.store {
+        let counters = store.counters();
+        for (outcome, number) in [
+            ("written", counters.written),
+            ("queue_full", counters.queue_full),
+            ("refused", counters.refused),
+        ] {
+            let name = format!("crosspoint_store_records_total{{outcome=\"{outcome}\"}}");
+            put(&mut text, &name, number as f64);
+        }
     }
     put(
         &mut text,
@@ -48,19 +77,36 @@ pub(crate) async fn render(app: &App) -> String {
     text
 }
 
-/// Adds one sample. By convention a counter's name ends in `_total`.
-fn put(text: &mut String, name: &str, value: f64) {
+/// Adds one sample, which may have labels. By convention a counter's name ends in `_total`, and a
+/// histogram's samples in `_bucket`, `_sum` and `_count`. Samples of one family follow each other.
+fn put(text: &mut String, sample: &str, value: f64) {
+    let (name, labels) = match sample.find('{') {
+        Some(at) => sample.split_at(at),
+        None => (sample, ""),
+    };
     let name: String = name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    let kind = if name.ends_with("_total") {
-        "counter"
+    let histogram = ["_seconds_bucket", "_seconds_sum", "_seconds_count"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    let (family, kind) = if histogram {
+        let family = name
+            .rsplit_once('_')
+            .map_or(name.as_str(), |(family, _)| family);
+        (family, "histogram")
+    } else if name.ends_with("_total") {
+        (name.as_str(), "counter")
     } else {
-        "gauge"
+        (name.as_str(), "gauge")
     };
+    let declaration = format!("# TYPE {family} {kind}\n");
+    if !text.contains(&declaration) {
+        text.push_str(&declaration);
+    }
     // Writing into a String cannot fail.
-    let _ = writeln!(text, "# TYPE {name} {kind}\n{name} {value}");
+    let _ = writeln!(text, "{name}{labels} {value}");
 }
 
 #[expect(

@@ -178,11 +178,16 @@ impl Store {
     }
 
     /// Points of an occurrence after `after_ms` in order of time: in the finest steps that are kept
-    /// for each stretch of it. At most [`PAGE_MAX`]; ask on from the last.
+    /// for each stretch of it. At most `limit` and [`PAGE_MAX`]; ask on from the last.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn points(&self, occurrence: &str, after_ms: i64) -> Result<Vec<Point>, StoreError> {
+    pub async fn points(
+        &self,
+        occurrence: &str,
+        after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Point>, StoreError> {
         let rows = self
             .rows(
                 Statement::new(
@@ -194,7 +199,7 @@ impl Store {
                 )
                 .with(occurrence)
                 .with(after_ms)
-                .with(i64::from(PAGE_MAX)),
+                .with(i64::from(limit.min(PAGE_MAX))),
             )
             .await?;
         rows.iter().map(point).collect()

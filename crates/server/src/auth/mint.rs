@@ -56,12 +56,13 @@ enum Takes {
     Sources,
 }
 
-const GRANTS: [(&str, Takes); 13] = [
+const GRANTS: [(&str, Takes); 14] = [
     ("roomJoin", Takes::Bool),
     ("roomAdmin", Takes::Bool),
     ("roomCreate", Takes::Bool),
     ("roomList", Takes::Bool),
     ("roomRecord", Takes::Bool),
+    ("nodeAdmin", Takes::Bool),
     ("room", Takes::Text),
     ("destinationRoom", Takes::Text),
     ("canPublish", Takes::Bool),

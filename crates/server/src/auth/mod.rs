@@ -63,6 +63,9 @@ pub(crate) struct VideoGrant {
     pub(crate) room_list: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) room_record: bool,
+    /// Ours, not LiveKit's: everything but joining, in all rooms.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) node_admin: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) room: String,
     #[serde(skip_serializing_if = "is_default")]

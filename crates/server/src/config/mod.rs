@@ -31,6 +31,8 @@ pub struct Config {
     pub media: Media,
     pub signal: Signal,
     pub webhooks: Webhooks,
+    pub store: StoreConfig,
+    pub history: History,
     pub stop: Stop,
     pub log: Log,
 }
@@ -120,6 +122,24 @@ pub struct Webhooks {
     pub attempts: u32,
     pub timeout_s: u64,
     pub queue: usize,
+}
+
+/// Section `store`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/crosspoint.toml documents the keys")]
+pub struct StoreConfig {
+    pub url: Secret,
+}
+
+/// Section `history`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/crosspoint.toml documents the keys")]
+pub struct History {
+    pub fine_s: u64,
+    pub keep_s: u64,
+    pub points_max: u64,
 }
 
 /// Section `stop`.

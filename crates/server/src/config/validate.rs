@@ -57,6 +57,13 @@ impl Config {
         range("webhooks.timeout_s", self.webhooks.timeout_s, 1..=60);
         let queue = u64::try_from(self.webhooks.queue).unwrap_or(u64::MAX);
         range("webhooks.queue", queue, 1..=1_000_000);
+        range("history.fine_s", self.history.fine_s, 0..=86_400);
+        range("history.keep_s", self.history.keep_s, 60..=2_592_000);
+        range(
+            "history.points_max",
+            self.history.points_max,
+            1_000..=100_000_000,
+        );
         range("stop.drain_s", self.stop.drain_s, 0..=86_400);
 
         let mut check = |key, right: bool, allowed: &str| {
@@ -112,6 +119,15 @@ impl Config {
             "webhooks.urls",
             self.webhooks.urls.iter().all(|url| is_web_url(url)),
             "each is a URL with http or https",
+        );
+        let store = self.store.url.reveal();
+        check(
+            "store.url",
+            store.is_empty()
+                || ["sqlite:", "postgres:", "postgresql:"]
+                    .iter()
+                    .any(|scheme| store.starts_with(scheme)),
+            "a URL such as \"postgres://user:password@host/crosspoint\", or \"\" for SQLite in data_dir",
         );
         let named = &self.webhooks.key;
         check(

@@ -1,4 +1,4 @@
-//! `POST /v1/dev/token`: tokens for the pages of a server in development mode.
+//! `POST /v1/dev/token`, `POST /v1/dev/admin-token`: tokens for the pages of a server in development mode.
 //!
 //! The route exists in that mode only, where the server listens on loopback only. A web page from
 //! elsewhere, open in the developer's browser, must not get a token either: it cannot read the
@@ -29,7 +29,9 @@ use crate::auth::TokenRequest;
 const TTL: Duration = Duration::from_secs(3600);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(token))
+    OpenApiRouter::new()
+        .routes(routes!(token))
+        .routes(routes!(admin_token))
 }
 
 /// Who wants to join what.
@@ -58,15 +60,7 @@ async fn token(
     headers: HeaderMap,
     Body(request): Body<DevTokenRequest>,
 ) -> Result<Json<DevToken>, Problem> {
-    if !app.development || !is_loopback(peer.ip()) || !is_same_loopback_origin(&headers) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "not_local",
-            "Only for pages of this machine",
-            "open the page as http://localhost:PORT/ on the machine that runs the server, or \
-             start the server with CROSSPOINT_KEYS and give the page a token",
-        ));
-    }
+    require_local(&app, peer, &headers)?;
     let request = TokenRequest {
         room: room_of(&request.room)?.as_str().to_owned(),
         identity: Some(identity_of(&request.identity)?.as_str().to_owned()),
@@ -76,11 +70,60 @@ async fn token(
         ttl: TTL,
         grants: Vec::new(),
     };
+    sign(&app, &request)
+}
+
+/// A token for Console, without a choice.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AdminTokenRequest {}
+
+/// A token that administers all rooms (`nodeAdmin`). In development mode only, and only from this
+/// machine.
+#[utoipa::path(post, path = "/v1/dev/admin-token", tag = "development",
+    request_body = AdminTokenRequest,
+    responses((status = OK, body = DevToken), (status = "4XX", body = ProblemDto)))]
+async fn admin_token(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(AdminTokenRequest {}): Body<AdminTokenRequest>,
+) -> Result<Json<DevToken>, Problem> {
+    require_local(&app, peer, &headers)?;
+    let request = TokenRequest {
+        room: String::new(),
+        identity: None,
+        name: None,
+        metadata: None,
+        attributes: BTreeMap::new(),
+        ttl: TTL,
+        grants: ["roomJoin=false", "nodeAdmin=true", "roomRecord=true"]
+            .iter()
+            .filter_map(|grant| grant.parse().ok())
+            .collect(),
+    };
+    sign(&app, &request)
+}
+
+fn sign(app: &App, request: &TokenRequest) -> Result<Json<DevToken>, Problem> {
     let token = request.sign(&app.keys).map_err(|error| {
         tracing::error!(%error, "a development token could not be signed");
         Problem::internal()
     })?;
     Ok(Json(DevToken { token }))
+}
+
+fn require_local(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
+    if app.development && is_loopback(peer.ip()) && is_same_loopback_origin(headers) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "not_local",
+        "Only for pages of this machine",
+        "open the page as http://localhost:PORT/ on the machine that runs the server, or \
+         start the server with CROSSPOINT_KEYS and give the page a token",
+    ))
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -11,12 +11,13 @@
 //! | `POST /v1/rooms/{room}/participants/{identity}/move` | |
 //! | `POST /v1/rooms/{room}/participants/{identity}/forward` | |
 //! | `PUT /v1/rooms/{room}/participants/{identity}/subscriptions/{track}` | |
+//! | `GET /v1/rooms/{room}/reports`, `GET /v1/history`, `GET /v1/history/{id}` | [`reports`] |
 //! | `GET /v1/events` | server-sent events: [`events`] |
 //! | `GET /v1/signal` | WebSocket: [`crate::signal`] |
 //! | `POST /whip/{room}`, `PATCH DELETE /whip/{room}/{session}` | [`crate::whip`] |
 //! | `POST /whep/{room}`, `PATCH DELETE /whep/{room}/{session}` | |
 //! | `GET /healthz`, `GET /readyz`, `GET /metrics` | [`health`] |
-//! | `POST /v1/dev/token` | development mode only: [`dev`] |
+//! | `POST /v1/dev/token`, `POST /v1/dev/admin-token` | development mode only: [`dev`] |
 //! | `GET /openapi.json` | the description of all of these |
 //! | `GET /`, `GET /sdk/...` | [`pages`] |
 //!
@@ -34,6 +35,7 @@ mod health;
 mod layers;
 mod pages;
 mod participants;
+mod reports;
 mod rooms;
 
 use std::sync::Arc;
@@ -78,6 +80,7 @@ fn routes(app: &App) -> (Router<Arc<App>>, OpenApi) {
     let (api, document) = OpenApiRouter::with_openapi(document_frame())
         .merge(rooms::routes())
         .merge(participants::routes())
+        .merge(reports::routes())
         .merge(events::routes())
         .merge(crate::signal::routes())
         .merge(crate::whip::routes())

@@ -15,6 +15,7 @@ use crate::http::dto::{
 use crate::http::events::{SpeakerDto, speakers_dto};
 use crate::http::problem::{Problem, SignalError};
 use crate::messages::{MessageDto, ReceivedDto};
+use crate::report::dto::StateReportDto;
 
 /// The version spoken here.
 pub(super) const VERSION: u32 = 1;
@@ -68,6 +69,10 @@ pub(super) enum Request {
         metadata: Option<String>,
         #[serde(default)]
         attributes: Option<BTreeMap<String, String>>,
+    },
+    /// Whether a report about this participant is wanted each second.
+    Reports {
+        wanted: bool,
     },
     Ping {},
     Leave {},
@@ -158,6 +163,10 @@ pub(super) enum Outgoing {
         participants: Vec<ParticipantDto>,
     },
     Message(ReceivedDto),
+    /// Only to those who want it; has no number and is not repeated to who comes back.
+    Report {
+        report: Box<StateReportDto>,
+    },
     Draining {},
     Left {
         reason: &'static str,
@@ -239,15 +248,23 @@ impl Outgoing {
 
     /// The frame with its number; 0 outside of a session.
     pub(super) fn frame(&self, seq: u64) -> Utf8Bytes {
-        let message = self;
-        // Plain structs with text keys cannot fail to serialise; if one does, it is our bug.
-        let text = serde_json::to_string(&Numbered { seq, message }).unwrap_or_else(|error| {
-            debug_assert!(false, "{error}");
-            tracing::error!(%error, "a signalling message could not be written");
-            format!("{{\"seq\":{seq},\"type\":\"internal\"}}")
-        });
-        text.into()
+        write(&Numbered { seq, message: self })
     }
+
+    /// The frame without a number: of what nobody misses who was away.
+    pub(super) fn passing_frame(&self) -> Utf8Bytes {
+        write(self)
+    }
+}
+
+fn write(message: &impl Serialize) -> Utf8Bytes {
+    // Plain structs with text keys cannot fail to serialise; if one does, it is our bug.
+    let text = serde_json::to_string(message).unwrap_or_else(|error| {
+        debug_assert!(false, "{error}");
+        tracing::error!(%error, "a signalling message could not be written");
+        "{\"type\":\"internal\"}".to_owned()
+    });
+    text.into()
 }
 
 impl From<SessionEvent> for Outgoing {

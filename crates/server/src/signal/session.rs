@@ -29,6 +29,8 @@ use super::replay::Replay;
 use crate::app::App;
 use crate::http::dto::{WishDto, all};
 use crate::http::problem::Problem;
+use crate::report::Reporter;
+use crate::telemetry;
 
 /// Requests of one client that wait to be carried out; its socket is not read meanwhile.
 const INPUTS: usize = 32;
@@ -123,6 +125,10 @@ pub(super) async fn start(
         replay: Replay::new(),
         resume_window: Duration::from_secs(app.config.signal.resume_s),
         link: Link::Attached(outbox),
+        reporter: Arc::clone(&app.reporter),
+        wants_reports: false,
+        joined: Instant::now(),
+        connected: false,
     };
     actor.say(&Outgoing::reply(
         id,
@@ -171,6 +177,11 @@ struct Session {
     replay: Replay,
     resume_window: Duration,
     link: Link,
+    reporter: Arc<Reporter>,
+    wants_reports: bool,
+    joined: Instant,
+    /// Whether its media has been up.
+    connected: bool,
 }
 
 /// Whether the session goes on.
@@ -188,6 +199,7 @@ impl Session {
         mut events: mpsc::Receiver<SessionEvent>,
         mut inputs: mpsc::Receiver<Input>,
     ) {
+        let mut ticks = self.reporter.ticks();
         let reason = loop {
             let next = tokio::select! {
                 // What has happened is known before something is done about it: after a move a
@@ -203,6 +215,10 @@ impl Session {
                     None => Next::End(Reason::SignalLost),
                 },
                 () = self.deadline() => Next::End(Reason::SignalLost),
+                Ok(()) = ticks.changed(), if self.wants_reports => {
+                    self.report();
+                    Next::Go
+                }
             };
             if self.is_slow() {
                 break Some(Reason::SlowClient);
@@ -271,6 +287,10 @@ impl Session {
                 self.me = who.clone();
             }
             SessionEvent::Moved(room, _) => self.room = room.name.clone(),
+            SessionEvent::Connected if !self.connected => {
+                self.connected = true;
+                telemetry::note_join(self.joined.elapsed());
+            }
             _ => {}
         }
         let ended = matches!(event, SessionEvent::Ended(_));
@@ -404,6 +424,10 @@ impl Session {
                     .into();
                 Ok(Reply::Participant { participant })
             }
+            Request::Reports { wanted } => {
+                self.wants_reports = wanted;
+                Ok(Reply::Done {})
+            }
             Request::Ping {} | Request::Leave {} => Ok(Reply::Done {}),
             Request::Join { .. } | Request::Resume { .. } | Request::Unknown => {
                 let detail = "this connection has joined already";
@@ -427,6 +451,17 @@ impl Session {
         if let Link::Attached(outbox) = &self.link {
             // A full box closes itself to us: see `is_slow`.
             let _ = outbox.push(frame);
+        }
+    }
+
+    /// Tells the client, if it is here, what is measured at it.
+    fn report(&self) {
+        if let Link::Attached(outbox) = &self.link
+            && let Some(report) = self.reporter.about(&self.room, &self.me.sid)
+        {
+            let report = Box::new(report);
+            // As in `say`.
+            let _ = outbox.push(Outgoing::Report { report }.passing_frame());
         }
     }
 

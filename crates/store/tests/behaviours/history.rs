@@ -169,7 +169,7 @@ async fn ids(store: &Store, filter: &Filter) -> Vec<String> {
 }
 
 async fn points(store: &Store, after_ms: i64) -> Vec<(i64, i64)> {
-    let found = store.points("RM_1", after_ms).await.unwrap();
+    let found = store.points("RM_1", after_ms, 1000).await.unwrap();
     found
         .iter()
         .map(|point| (point.step_s, point.at_ms))
