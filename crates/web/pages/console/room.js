@@ -60,6 +60,7 @@ export class RoomView {
     if (name === this.#name) return;
     this.#show(name);
     void this.refresh();
+    void this.#findRecording(name);
   }
 
   /** Looks again at the room that is shown. */
@@ -86,8 +87,7 @@ export class RoomView {
   /** @param {string} name */
   #show(name) {
     this.#name = name;
-    this.#recording = "";
-    this.#record.textContent = t("record");
+    this.#setRecording("");
     for (const card of this.#cards.values()) card.close();
     this.#cards.clear();
     this.#people.replaceChildren();
@@ -122,14 +122,30 @@ export class RoomView {
     }
   }
 
+  /** Whether it is being recorded already. @param {string} name */
+  async #findRecording(name) {
+    try {
+      const { recordings } = await this.#api.get(`v1/recordings?room=${part(name)}`);
+      const running = recordings.find((/** @type {any} */ r) => r.state === "recording");
+      if (running && name === this.#name) this.#setRecording(running.id);
+    } catch {
+      // Recording is switched off: the button says so when it is used.
+    }
+  }
+
+  /** @param {string} id empty: none */
+  #setRecording(id) {
+    this.#recording = id;
+    this.#record.textContent = t(id ? "stopRecording" : "record");
+  }
+
   async #toggleRecording() {
     const path = this.#recording
       ? `v1/recordings/${part(this.#recording)}/stop`
       : `v1/rooms/${part(this.#name)}/recordings`;
     try {
       const answer = await this.#api.post(path);
-      this.#recording = this.#recording ? "" : String(answer?.id ?? "");
-      this.#record.textContent = t(this.#recording ? "stopRecording" : "record");
+      this.#setRecording(this.#recording ? "" : String(answer?.id ?? ""));
       this.#say(t(this.#recording ? "recordingStarted" : "done"));
     } catch (error) {
       this.#fail(error);

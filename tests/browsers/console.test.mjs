@@ -1,0 +1,192 @@
+// Console, as whoever runs the server sees it, and reports beside what browsers measure themselves.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { startChromium } from "./chromium.mjs";
+import { KEEP_PEERS, sees } from "./people.mjs";
+import { startServer, token, until } from "./server.mjs";
+
+/** Screenshots go here, for people to look at. */
+const SHOTS = process.env.SHOTS_DIR;
+
+const shot = async (page, name) => {
+  if (!SHOTS) return;
+  mkdirSync(SHOTS, { recursive: true });
+  await page.screenshot(join(SHOTS, `${name}.png`));
+};
+
+const adminToken = () =>
+  token("", "console", { roomJoin: false, roomRecord: true, nodeAdmin: true });
+
+describe("Console", () => {
+  let server, chromium;
+
+  before(async () => {
+    server = await startServer();
+    chromium = await startChromium();
+  });
+  after(async () => {
+    await chromium?.stop();
+    await server?.stop();
+  });
+
+  const meet = async (room, name) => chromium.open(await server.meet(room, name), KEEP_PEERS);
+  const open = async (room = "") => {
+    const hash = new URLSearchParams({ token: await adminToken(), ...(room ? { room } : {}) });
+    return chromium.open(`${server.url}/console#${hash}`);
+  };
+  const text = (page) => page.evaluate(() => document.body.innerText);
+
+  it("shows a call with live figures and pictures, mutes and removes", async () => {
+    const ann = await meet("talk", "ann");
+    const bob = await meet("talk", "bob");
+    await sees(ann, ["bob"]);
+    await sees(bob, ["ann"]);
+    const page = await open("talk");
+    await until(async () => /ann[\s\S]*bob/.test(await text(page)), "both people");
+    await until(
+      () => page.evaluate(() => document.querySelectorAll(".pictures img[src^=blob]").length === 2),
+      "a picture of each",
+    );
+    const sizes = await until(
+      () => page.evaluate(() => {
+        const images = [...document.querySelectorAll(".pictures img")];
+        return images.every((image) => image.naturalWidth > 0) &&
+          images.map((image) => [image.naturalWidth, image.naturalHeight]);
+      }),
+      "pictures that browsers can show",
+    );
+    for (const [width, height] of sizes) assert.ok(width >= 160 && height >= 120, `${width}x${height}`);
+    // Ten seconds of charts.
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    const words = await text(page);
+    assert.match(words, /kbit\/s|Mbit\/s/);
+    assert.match(words, /MOS\s*\n?\s*4\.\d/);
+    assert.match(words, /VP8/);
+    await shot(page, "console-room-light");
+
+    await page.page.getByRole("button", { name: "Mute", exact: true }).first().click();
+    await until(async () => /muted/.test(await text(page)), "a muted track");
+    await page.page.emulateMedia({ colorScheme: "dark" });
+    await page.page.getByRole("button", { name: "Switch to Chinese" }).click();
+    await until(async () => /已静音/.test(await text(page)), "Chinese");
+    await shot(page, "console-room-dark-zh");
+
+    page.page.once("dialog", (dialog) => dialog.accept());
+    await page.page.getByRole("button", { name: "移出" }).last().click();
+    await until(async () => (await server.api("GET", "/v1/rooms/talk/participants")).participants.length === 1, "one to be gone");
+    await until(async () => /离开/.test(await text(page)), "the event");
+    assert.deepEqual(page.errors, []);
+    await Promise.all([ann, bob, page].map((it) => it.close()));
+  });
+
+  it("works with 200 rooms", async () => {
+    for (let i = 0; i < 200; i += 1) {
+      await server.api("POST", "/v1/rooms", { name: `room-${String(i).padStart(3, "0")}` });
+    }
+    const page = await open();
+    const rows = () => page.evaluate(() => document.querySelectorAll("#room-list li").length);
+    await until(async () => (await rows()) >= 200, "200 rows");
+    // A look at all of them must not hold up the page.
+    const longest = await page.evaluate(() => new Promise((resolve) => {
+      let longest = 0;
+      let last = performance.now();
+      const end = last + 5000;
+      const frame = (now) => {
+        longest = Math.max(longest, now - last);
+        last = now;
+        if (now < end) requestAnimationFrame(frame);
+        else resolve(longest);
+      };
+      requestAnimationFrame(frame);
+    }));
+    assert.ok(longest < 500, `a frame took ${longest.toFixed(0)} ms`);
+    await page.page.getByRole("searchbox").fill("room-07");
+    await until(async () => (await rows()) === 10, "ten rooms found");
+    await page.page.getByRole("searchbox").fill("");
+    await shot(page, "console-200-rooms");
+    await page.page.getByRole("button", { name: "Node" }).click();
+    await new Promise((resolve) => setTimeout(resolve, 6000));
+    await shot(page, "console-node");
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  it("shows what was, with its summary", async () => {
+    const ann = await meet("past", "ann");
+    const bob = await meet("past", "bob");
+    await sees(ann, ["bob"]);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await server.api("DELETE", "/v1/rooms/past");
+    const ended = await until(async () => {
+      const { occurrences } = await server.api("GET", "/v1/history?room=past");
+      return occurrences.find((found) => found.summary);
+    }, "a summary");
+    assert.equal(ended.reason, "room_deleted");
+    assert.equal(ended.summary.peakParticipants, 2);
+    assert.ok(ended.summary.mosMean > 4, JSON.stringify(ended.summary));
+    const { points } = await server.api("GET", `/v1/history/${ended.id}`);
+    assert.ok(points.length >= 3, `${points.length} points`);
+    const page = await open();
+    await page.page.getByRole("button", { name: "History" }).click();
+    await until(async () => /past[\s\S]*room_deleted/.test(await text(page)), "the room");
+    await shot(page, "console-history");
+    await Promise.all([ann, bob, page].map((it) => it.close()));
+  });
+
+  it("asks for a token when it has none, and says why one is refused", async () => {
+    const page = await chromium.open(`${server.url}/console`);
+    await until(async () => /Open the console/.test(await text(page)), "the form");
+    await page.page.getByLabel(/Token/).fill("nonsense");
+    await page.page.getByRole("button", { name: "Open", exact: true }).click();
+    await until(async () => /does not accept/.test(await text(page)), "a reason");
+    await shot(page, "console-token");
+    await page.close();
+  });
+
+  it("measures what the browser measures", async () => {
+    const ann = await meet("same", "ann");
+    const bob = await meet("same", "bob");
+    await sees(ann, ["bob"]);
+    await sees(bob, ["ann"]);
+    // Encoders have found their rate.
+    await new Promise((resolve) => setTimeout(resolve, 8000));
+    const sums = await ann.evaluate(() => new Promise((resolve) => {
+      const { room } = globalThis.crosspoint;
+      const seen = [];
+      room.on("report", (event) => {
+        seen.push(event);
+        if (seen.length === 16) resolve(seen.slice(1));
+      });
+      void room.setReports(true);
+    }));
+    const mean = (pick) => {
+      const values = sums.map(pick).filter((value) => typeof value === "number");
+      assert.ok(values.length >= 10, `only ${values.length} values of ${pick}`);
+      return values.reduce((a, b) => a + b, 0) / values.length;
+    };
+    const track = (list, kind) => list.find((stat) => stat.kind === kind);
+    for (const side of ["senders", "receivers"]) {
+      for (const kind of ["video", "audio"]) {
+        const server = mean((event) => track(event.server[side], kind)?.bitrate);
+        const browser = mean((event) => track(event.browser[side], kind)?.bitrate);
+        console.log(`${side} ${kind}: server ${server.toFixed(1)}, browser ${browser.toFixed(1)} kbit/s`);
+        assert.ok(Math.abs(server - browser) <= 0.05 * browser, `${side} ${kind}: ${server} and ${browser}`);
+        const lost = (event, by) => track(event[by][side], kind)?.packetsLostRate ?? 0;
+        const apart = Math.abs(mean((e) => lost(e, "server")) - mean((e) => lost(e, "browser")));
+        assert.ok(apart <= 0.05, `loss is ${apart} apart`);
+      }
+    }
+    const rtt = (by) => mean((event) => event[by].iceCandidatePair.rtt);
+    console.log(`rtt: server ${rtt("server").toFixed(1)}, browser ${rtt("browser").toFixed(1)} ms`);
+    assert.ok(Math.abs(rtt("server") - rtt("browser")) <= 10);
+    const { report, server: own } = sums.at(-1);
+    assert.equal(own.identity, "ann");
+    assert.equal(report.iceCandidatePair.protocol, "udp");
+    assert.ok(report.receivers.some((stat) => stat.identity === "bob" && stat.frameWidth === 640));
+    await ann.close();
+    await bob.close();
+  });
+});
