@@ -26,6 +26,11 @@ pub enum Input {
         /// Whose.
         device: DeviceRef,
     },
+    /// A sign of life of a device's connection.
+    Alive {
+        /// Whose.
+        device: DeviceRef,
+    },
     /// An application server asks for something. The carrier has verified that it may.
     Admin {
         /// Chosen by the caller, comes back in [`Output::AdminResult`].

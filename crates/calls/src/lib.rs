@@ -18,6 +18,7 @@ pub mod door;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod machine;
 pub mod media;
 pub mod model;
 pub mod policy;
