@@ -2,7 +2,7 @@
  * A small chart of one value over the last minute, with its present value in words.
  */
 
-import { make } from "../meet/dom.js";
+import { make } from "../common/dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const POINTS = 60;

@@ -2,7 +2,7 @@
  * Why a subscriber sees a track as it does: the server's own explanation, as a list of what it says.
  */
 
-import { byId, make } from "../meet/dom.js";
+import { byId, make } from "../common/dom.js";
 import { part } from "./api.js";
 import { t } from "./i18n.js";
 

@@ -2,10 +2,11 @@
  * Rooms that were: how long, how many, how good; each one's figures as CSV.
  */
 
-import { byId, make } from "../meet/dom.js";
+import { clock } from "../common/clock.js";
+import { byId, make } from "../common/dom.js";
 import { part } from "./api.js";
 import { percent } from "./chart.js";
-import { clock, dateAndTime, t } from "./i18n.js";
+import { dateAndTime, t } from "./i18n.js";
 
 /** @import { Api } from "./api.js" */
 

@@ -2,7 +2,7 @@
  * The log of events, by server-sent events: newest first, the last 300.
  */
 
-import { byId, make } from "../meet/dom.js";
+import { byId, make } from "../common/dom.js";
 import { isText, t, timeOfDay } from "./i18n.js";
 
 const LINES_MAX = 300;

@@ -5,13 +5,12 @@
  * sent). In development mode the server gives one for the asking.
  */
 
-import { byId, setLabel } from "../meet/dom.js";
-import { chooseLanguage, currentLanguage, onLanguage, setLanguage } from "../meet/i18n.js";
-import { remember, settings } from "../meet/settings.js";
-import { setUpTheme } from "../meet/theme.js";
+import { byId } from "../common/dom.js";
+import { setUpLanguage } from "../common/i18n.js";
+import { setUpTheme } from "../common/theme.js";
 import { Api, developmentToken, Problem } from "./api.js";
 import { showHistory } from "./history.js";
-import { setUpTexts, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { Log } from "./log.js";
 import { NodeView } from "./node.js";
 import { showRecordings } from "./recordings.js";
@@ -25,10 +24,8 @@ const TOKEN_KEY = "crosspoint.console.token";
 
 const params = new URLSearchParams(location.hash.slice(1));
 
-setLanguage(settings.language || chooseLanguage(navigator.languages));
-setUpTexts();
 setUpTheme(byId("theme"));
-setUpLanguage();
+setUpLanguage(byId("language"));
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   void enter(/** @type {HTMLInputElement} */ (byId("token")).value.trim());
@@ -141,17 +138,4 @@ function say(text, kind) {
   setTimeout(() => {
     if (announcer.textContent === text) announcer.className = "sr-only";
   }, 4000);
-}
-
-function setUpLanguage() {
-  const button = byId("language");
-  button.addEventListener("click", () => {
-    const next = currentLanguage() === "en" ? "zh" : "en";
-    remember({ language: next });
-    setLanguage(next);
-  });
-  onLanguage(() => {
-    button.textContent = t("language");
-    setLabel(button, t("languageLabel"));
-  });
 }

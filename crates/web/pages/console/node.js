@@ -2,8 +2,8 @@
  * The node's load, from its Prometheus metrics.
  */
 
-import { byId } from "../meet/dom.js";
-import { onLanguage } from "../meet/i18n.js";
+import { byId } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
 import { Chart, milliseconds, percent, rate } from "./chart.js";
 import { isText, t } from "./i18n.js";
 

@@ -3,7 +3,7 @@
  * them, and those that it receives.
  */
 
-import { make } from "../meet/dom.js";
+import { make } from "../common/dom.js";
 import { part } from "./api.js";
 import { Chart, milliseconds, percent, rate } from "./chart.js";
 import { explain } from "./explain.js";

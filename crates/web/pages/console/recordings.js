@@ -2,9 +2,10 @@
  * Recordings: what there is, played in the page or downloaded.
  */
 
-import { byId, make } from "../meet/dom.js";
+import { clock } from "../common/clock.js";
+import { byId, make } from "../common/dom.js";
 import { part } from "./api.js";
-import { clock, dateAndTime, t } from "./i18n.js";
+import { dateAndTime, t } from "./i18n.js";
 
 /** @import { Api } from "./api.js" */
 

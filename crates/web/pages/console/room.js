@@ -2,8 +2,8 @@
  * One room: who is in it, what they send and receive, how well, and what can be done about it.
  */
 
-import { byId, make } from "../meet/dom.js";
-import { onLanguage } from "../meet/i18n.js";
+import { byId, make } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
 import { part, Problem } from "./api.js";
 import { timeOfDay, t } from "./i18n.js";
 import { ParticipantCard } from "./participant.js";

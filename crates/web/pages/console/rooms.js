@@ -3,8 +3,8 @@
  * the next so that hundreds of them neither flicker nor lose the keyboard's place.
  */
 
-import { byId, make } from "../meet/dom.js";
-import { onLanguage } from "../meet/i18n.js";
+import { byId, make } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
 import { t } from "./i18n.js";
 
 /** @typedef {{ name: string, sid: string, numParticipants: number, createdAt: string }} Room */

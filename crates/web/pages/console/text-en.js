@@ -1,9 +1,6 @@
 /** Console's words in English. */
 
 export const en = {
-  skipToMain: "Skip to main content",
-  language: "中文",
-  languageLabel: "Switch to Chinese",
   views: "Views",
   rooms: "Rooms",
   recordings: "Recordings",
@@ -68,7 +65,6 @@ export const en = {
   screen_share: "screen",
   screen_share_audio: "screen's sound",
   other: "other",
-  close: "Close",
   explainTitle: "Why {who} sees this quality",
   explainMissing: "This server cannot explain it: {why}",
   actionFailed: "It did not work: {why}",

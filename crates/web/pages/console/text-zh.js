@@ -2,9 +2,6 @@
 
 /** @type {Record<keyof typeof import("./text-en.js").en, string>} */
 export const zh = {
-  skipToMain: "跳到主要内容",
-  language: "English",
-  languageLabel: "切换到英文",
   views: "视图",
   rooms: "房间",
   recordings: "录制",
@@ -69,7 +66,6 @@ export const zh = {
   screen_share: "屏幕",
   screen_share_audio: "屏幕声音",
   other: "其他",
-  close: "关闭",
   explainTitle: "{who} 为什么看到这个画质",
   explainMissing: "服务器无法说明：{why}",
   actionFailed: "操作失败：{why}",

@@ -4,17 +4,18 @@
  */
 
 import { canShareScreen, isCrosspointError } from "../../sdk/crosspoint.js";
+import { deviceProblem } from "../common/device-problems.js";
+import { byId, setIcon, setLabel } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
+import { announce, hideNotice, showNotice } from "../common/notices.js";
+import { pictureSize, remember, settings } from "../common/settings.js";
 import { Chat } from "./chat.js";
 import { DeviceFields } from "./device-fields.js";
-import { byId, setIcon, setLabel } from "./dom.js";
 import { Gallery } from "./gallery.js";
-import { onLanguage, t } from "./i18n.js";
-import { announce, hideNotice, showNotice } from "./notices.js";
+import { t } from "./i18n.js";
 import { Panels } from "./panels.js";
 import { shareLink } from "./params.js";
 import { People } from "./people.js";
-import { deviceProblem } from "./problems.js";
-import { pictureSize, remember, settings } from "./settings.js";
 
 /** @import { LocalTrack, Room } from "../../sdk/crosspoint.js" */
 /** @import { Choice } from "./device-fields.js" */

@@ -2,10 +2,11 @@
  * The chat: messages of the topic `chat`, from now on; nothing is kept.
  */
 
-import { byId, make } from "./dom.js";
-import { onLanguage, t } from "./i18n.js";
-import { announce } from "./notices.js";
-import { tint } from "./tile.js";
+import { byId, make } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
+import { announce } from "../common/notices.js";
+import { tint } from "../common/person.js";
+import { t } from "./i18n.js";
 
 /** @import { Room } from "../../sdk/crosspoint.js" */
 

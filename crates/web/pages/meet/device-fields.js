@@ -3,9 +3,10 @@
  */
 
 import { canChooseSpeaker, listDevices, watchDevices } from "../../sdk/crosspoint.js";
-import { icon, make } from "./dom.js";
-import { onLanguage, t } from "./i18n.js";
-import { remember, settings } from "./settings.js";
+import { icon, make } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
+import { remember, settings } from "../common/settings.js";
+import { t } from "./i18n.js";
 
 /** @typedef {"camera" | "microphone" | "speaker" | "quality"} Choice */
 

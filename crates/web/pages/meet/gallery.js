@@ -3,8 +3,8 @@
  * large picture (a shared screen, or whom the user chose) with the others in a strip.
  */
 
-import { byId } from "./dom.js";
-import { onLanguage } from "./i18n.js";
+import { byId } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
 import { fitGrid, tileAspect } from "./layout.js";
 import { Tile } from "./tile.js";
 

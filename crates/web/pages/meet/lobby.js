@@ -3,11 +3,12 @@
  */
 
 import { isCrosspointError, LevelMeter, openCamera, openCameraAndMicrophone, openMicrophone } from "../../sdk/crosspoint.js";
+import { deviceProblem } from "../common/device-problems.js";
+import { byId, make, setIcon, setLabel } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
+import { pictureSize, remember, settings } from "../common/settings.js";
 import { DeviceFields } from "./device-fields.js";
-import { byId, make, setIcon, setLabel } from "./dom.js";
-import { onLanguage, t } from "./i18n.js";
-import { deviceProblem } from "./problems.js";
-import { pictureSize, remember, settings } from "./settings.js";
+import { t } from "./i18n.js";
 
 /** @import { TextKey } from "./i18n.js" */
 /** @import { Choice } from "./device-fields.js" */

@@ -6,15 +6,16 @@
  */
 
 import { isCrosspointError, Room } from "../../sdk/crosspoint.js";
+import { byId } from "../common/dom.js";
+import { onLanguage, setUpLanguage } from "../common/i18n.js";
+import { announce, hideAllNotices } from "../common/notices.js";
+import { remember, settings } from "../common/settings.js";
+import { setUpTheme } from "../common/theme.js";
 import { Call } from "./call.js";
-import { byId, setLabel } from "./dom.js";
-import { chooseLanguage, currentLanguage, onLanguage, setLanguage, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { Lobby } from "./lobby.js";
-import { announce, hideAllNotices } from "./notices.js";
 import { identityFor, readParams, shareLink, suggestRoom } from "./params.js";
 import { ending } from "./problems.js";
-import { remember, settings } from "./settings.js";
-import { setUpTheme } from "./theme.js";
 import { developmentToken } from "./token.js";
 
 /** @import { Entry } from "./lobby.js" */
@@ -35,7 +36,7 @@ let endReason = "";
 
 Object.assign(globalThis, { crosspoint: { room } });
 setUpTheme(byId("theme"));
-setUpLanguage();
+setUpLanguage(byId("language"));
 room.on("stateChanged", ({ state, reason }) => {
   if (state === "disconnected" && document.body.dataset.view === "call") showEnd(reason);
 });
@@ -154,18 +155,4 @@ function show(view) {
   document.body.dataset.view = view;
   if (view === "loading") announce(t("connecting"));
   showTexts();
-}
-
-function setUpLanguage() {
-  setLanguage(settings.language || chooseLanguage(navigator.languages));
-  const button = byId("language");
-  button.addEventListener("click", () => {
-    const next = currentLanguage() === "en" ? "zh" : "en";
-    remember({ language: next });
-    setLanguage(next);
-  });
-  onLanguage(() => {
-    button.textContent = t("language");
-    setLabel(button, t("languageLabel"));
-  });
 }

@@ -2,7 +2,7 @@
  * The panels beside the stage: one at most is open.
  */
 
-import { byId } from "./dom.js";
+import { byId } from "../common/dom.js";
 
 /** @typedef {"people" | "chat"} Panel */
 

@@ -2,9 +2,10 @@
  * The list of who is here.
  */
 
-import { byId, icon, make } from "./dom.js";
-import { onLanguage, t } from "./i18n.js";
-import { initials, tint } from "./tile.js";
+import { byId, icon, make } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
+import { initials, tint } from "../common/person.js";
+import { t } from "./i18n.js";
 
 /** @import { LocalParticipant, RemoteParticipant, Room } from "../../sdk/crosspoint.js" */
 

@@ -4,25 +4,6 @@
 
 /** @import { TextKey } from "./i18n.js" */
 
-/** @type {Record<string, { camera: TextKey, microphone: TextKey }>} */
-const DEVICE = {
-  device_refused: { camera: "camRefused", microphone: "micRefused" },
-  device_refused_by_system: { camera: "camRefusedBySystem", microphone: "micRefusedBySystem" },
-  device_missing: { camera: "camMissing", microphone: "micMissing" },
-  device_in_use: { camera: "camInUse", microphone: "micInUse" },
-  insecure_context: { camera: "insecure", microphone: "insecure" },
-  not_permitted: { camera: "publishRefused", microphone: "publishRefused" },
-};
-
-/**
- * @param {"camera" | "microphone"} device
- * @param {string} type of the error
- * @returns {TextKey}
- */
-export function deviceProblem(device, type) {
-  return DEVICE[type]?.[device] ?? (device === "camera" ? "camFailed" : "micFailed");
-}
-
 /** @type {Record<string, [title: TextKey, text: TextKey]>} */
 const ENDINGS = {
   client_left: ["endedLeft", "endedLeftText"],
