@@ -55,8 +55,6 @@ export const en = {
   mos: "MOS",
   layer: "Layer",
   frames: "Frames",
-  estimate: "Estimate",
-  freezes: "Freezes",
   track: "Track",
   from: "From",
   codec: "Codec",

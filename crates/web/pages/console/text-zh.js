@@ -56,8 +56,6 @@ export const zh = {
   mos: "MOS",
   layer: "层",
   frames: "帧率",
-  estimate: "带宽估计",
-  freezes: "卡顿",
   track: "轨道",
   from: "来自",
   codec: "编码",
