@@ -30,6 +30,9 @@ mod rate;
 mod send_log;
 mod throughput;
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use crosspoint_wire::rtcp::TransportCc;
@@ -38,7 +41,7 @@ use crosspoint_wire::time::Time;
 use self::delay::DelayDetector;
 use self::loss::{LossControl, Rates};
 pub(crate) use self::probe::Burst;
-use self::probe::{Prober, Situation};
+use self::probe::{Finding, Prober, Situation};
 use self::rate::{Observed, RateControl};
 use self::send_log::{ENTRIES_MAX, SendLog, Sent};
 use self::throughput::Throughput;
@@ -98,6 +101,8 @@ pub(crate) struct Estimator {
     told_bps: Option<u64>,
     /// Since when what leaves is not reported on.
     unanswered_since: Option<Time>,
+    /// Feedback ceased.
+    silent: bool,
     look_at: Time,
 }
 
@@ -134,6 +139,7 @@ impl Estimator {
             wanted_bps: None,
             told_bps: None,
             unanswered_since: None,
+            silent: false,
             look_at: Time::ZERO,
         }
     }
@@ -258,6 +264,7 @@ impl Estimator {
             Source::Feedback if silence > SILENCE + self.rtt => {
                 self.rate.lower(now, self.rate.rate_bps() / 2.0);
                 self.prober.abandon(now);
+                self.silent = true;
                 self.unanswered_since = Some(now);
             }
             _ => {}
@@ -286,7 +293,10 @@ impl Estimator {
             return false;
         };
         self.source = Source::Feedback;
-        self.unanswered_since = None;
+        let silence = self.unanswered_since.take();
+        if core::mem::take(&mut self.silent) || silence.is_some_and(|s| now.since(s) > SILENCE) {
+            self.prober.hasten(now);
+        }
         self.rtt = rtt.unwrap_or(round.rtt).min(Duration::from_secs(2));
         self.loss.count(round.expected, round.lost);
         self.prober.on_reported(round.highest);
@@ -338,6 +348,7 @@ impl Estimator {
             }
             let Some(offset_us) = status.arrival_us else {
                 round.lost += 1;
+                self.prober.on_missing(reported.sent.probe);
                 continue;
             };
             let arrived_us = reference_us.saturating_add(offset_us);
@@ -367,24 +378,34 @@ impl Estimator {
     }
 
     fn conclude(&mut self, now: Time, newest_arrival: Time) {
-        let usage = self.delay.conclude(now);
+        let arrived_bps = self.arrived.rate_bps(newest_arrival);
+        let used = arrived_bps.is_none_or(|bps| self.rate.is_used(bps));
         let observed = Observed {
-            usage,
-            arrived_bps: self.arrived.rate_bps(newest_arrival),
+            usage: self.delay.conclude(now, used),
+            arrived_bps,
+            sent_bps: self.sent.rate_bps(now).unwrap_or_default(),
             rtt: self.rtt,
         };
         if let Some(outcome) = self.prober.conclude(now) {
-            let before = self.estimate_bps();
-            self.rate.on_probe(outcome.arrived_bps, outcome.found_limit);
-            if outcome.whole && !outcome.found_limit {
-                self.loss.lift(outcome.arrived_bps);
+            let estimate_bps = self.estimate_bps();
+            match self.prober.judge(now, &outcome, estimate_bps, self.rtt) {
+                Finding::Carries(bps) => {
+                    self.rate.on_probe(bps, false);
+                    if outcome.whole {
+                        self.loss.lift(bps);
+                    }
+                }
+                Finding::Limit(bps) => self.rate.on_probe(bps, true),
+                Finding::Doubtful => {}
             }
-            let helped = self.estimate_bps() > 1.02 * before;
-            self.prober.reschedule(now, &outcome, helped, self.rtt);
         }
+        let (before, before_bps) = (self.rate.decreased(), self.rate.rate_bps());
         self.rate.update(now, &observed);
         if let Some(arrived_bps) = observed.arrived_bps {
             self.drain(now, arrived_bps);
+        }
+        if self.rate.decreased() != before {
+            self.prober.on_decrease(now, before_bps);
         }
         if let Some((arrived_bps, sent_bps)) = observed.arrived_bps.zip(self.sent.rate_bps(now)) {
             let rates = Rates {
@@ -428,7 +449,8 @@ impl Estimator {
         let sent_bps = self.sent.rate_bps(now).unwrap_or_default();
         let need_bps = match self.wanted_bps {
             Some(0) => 0.0,
-            Some(wanted_bps) => sent_bps + wanted_bps as f64,
+            // What is wanted does not fit into the estimate, whatever the sum says.
+            Some(wanted_bps) => (sent_bps + wanted_bps as f64).max(1.1 * estimate_bps),
             None if self.source == Source::Awaited && self.unanswered_since.is_some() => {
                 CURIOSITY * estimate_bps
             }
@@ -441,6 +463,12 @@ impl Estimator {
             queue: self.delay.queue(),
             decreased: self.rate.decreased(),
         }
+    }
+
+    /// How many probes were begun, modulo 255.
+    #[cfg(test)]
+    fn prober_ids(&self) -> u8 {
+        self.prober.last_id()
     }
 
     fn estimate_bps(&self) -> f64 {

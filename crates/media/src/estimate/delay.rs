@@ -34,6 +34,9 @@ const STEP_MS: f64 = 15.0;
 const OVERUSE_MS: f64 = 10.0;
 /// Below this no queue is worth giving up quality for: a few frames' own length.
 const QUEUE_MIN: Duration = Duration::from_millis(15);
+/// The same while less is sent than the path was found to carry: a keyframe makes such a queue, and
+/// it drains by itself.
+const QUEUE_MIN_UNUSED: Duration = Duration::from_millis(50);
 /// For so long the least delay counts, once or twice.
 const BASE_WINDOW: Duration = Duration::from_secs(15);
 
@@ -82,14 +85,16 @@ impl DelayDetector {
         }
     }
 
-    /// What all packets noted since the last call show.
-    pub(super) fn conclude(&mut self, now: Time) -> Usage {
+    /// What all packets noted since the last call show. `used`: about as much is sent as the path
+    /// is thought to carry.
+    pub(super) fn conclude(&mut self, now: Time, used: bool) -> Usage {
         if let Some(lowest_us) = self.lowest_us.take() {
             let base_us = self.base.update(now, lowest_us);
             self.queue = Duration::from_micros((lowest_us - base_us).max(0).unsigned_abs());
         }
+        let least = if used { QUEUE_MIN } else { QUEUE_MIN_UNUSED };
         match self.trend.usage {
-            Usage::Over if self.queue < QUEUE_MIN => Usage::Normal,
+            Usage::Over if self.queue < least => Usage::Normal,
             usage => usage,
         }
     }
@@ -312,7 +317,7 @@ mod tests {
         for n in 0..frames {
             let sent = (from + n) * 33_000;
             detector.on_packet(sent, sent + 20_000 + n * grows_us);
-            usage = detector.conclude(Time::from_micros(sent.unsigned_abs()));
+            usage = detector.conclude(Time::from_micros(sent.unsigned_abs()), true);
             if usage == Usage::Over {
                 break;
             }
@@ -335,7 +340,7 @@ mod tests {
             let sent = n * 33_000;
             let jitter = n * 7919 % 13_000;
             detector.on_packet(sent, sent + jitter);
-            let usage = detector.conclude(Time::from_micros(sent.unsigned_abs()));
+            let usage = detector.conclude(Time::from_micros(sent.unsigned_abs()), true);
             assert_ne!(usage, Usage::Over, "{n}");
         }
     }
@@ -345,11 +350,11 @@ mod tests {
         let mut detector = DelayDetector::default();
         frames(&mut detector, 0, 30, 0);
         detector.on_packet(1_000_000, 1_120_000);
-        detector.conclude(Time::from_millis(1000));
+        detector.conclude(Time::from_millis(1000), true);
         assert_eq!(detector.queue(), Duration::from_millis(100));
         detector.rebase();
         detector.on_packet(1_100_000, 1_220_000);
-        detector.conclude(Time::from_millis(1100));
+        detector.conclude(Time::from_millis(1100), true);
         assert_eq!(detector.queue(), Duration::ZERO);
     }
 

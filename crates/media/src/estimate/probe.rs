@@ -1,16 +1,20 @@
 //! Sending faster for a moment, to learn whether the path carries more.
 //!
-//! A probe is a burst of media and padding at an even rate, for some 20 ms: long enough to be
-//! measured, too short to fill a queue. What it shows is the rate at which it arrived. When to
+//! A probe is a burst of media and padding at an even rate, for some 50 ms: longer than a frame of
+//! those that may share the path, too short to fill a queue. What it shows is the rate at which it arrived. When to
 //! probe is decided here too: at the start, and while the allocator wants more than the estimate
 //! gives, at growing distances as long as it does not help. Nobody wants more: no probes.
+//!
+//! A burst that shares the path with others' packets pushes them aside and so shows more than there
+//! is. After a rise that the path did not bear, probes are therefore believed only if they come
+//! through undisturbed, and twice.
 
 use core::time::Duration;
 
 use crosspoint_wire::time::Time;
 
 /// How long a probe is sent for.
-pub(crate) const DURATION: Duration = Duration::from_millis(20);
+pub(crate) const DURATION: Duration = Duration::from_millis(50);
 /// Fewer packets measure nothing.
 const PACKETS_MIN: u32 = 5;
 /// A probe that could not be sent for this long is given up.
@@ -19,15 +23,23 @@ const SEND_MAX: Duration = Duration::from_millis(250);
 const RESULT_MAX: Duration = Duration::from_millis(2000);
 /// Share of a probe that must have arrived for a result.
 const ARRIVED_MIN: f64 = 0.8;
+/// Share of a probe of which feedback must have spoken for a result.
+const TOLD_MIN: f64 = 0.95;
 /// Arriving slower than this share of the sending rate, the probe found the path's limit.
-const LIMIT_BELOW: f64 = 0.9;
+const LIMIT_BELOW: f64 = 0.92;
 /// Largest step above the estimate.
-const STEP_MAX: f64 = 3.0;
+const STEP_MAX: f64 = 2.0;
 /// How much more than what is needed is probed for: the estimate must come to lie above it.
 const MARGIN: f64 = 1.15;
 /// Distance of the first two probes without success, and the longest.
 const INTERVAL_MIN: Duration = Duration::from_millis(1500);
 const INTERVAL_MAX: Duration = Duration::from_millis(4000);
+/// A rise has proved right when the rate did not fall for this long after it.
+const PROOF: Duration = Duration::from_secs(10);
+/// For so long after a rise that did not, probes are not taken at their word.
+const CAREFUL_FOR: Duration = Duration::from_secs(30);
+/// A path that carries this multiple of what was too much has become another.
+const BETTER: f64 = 1.25;
 /// Nothing is probed so soon after the rate fell: the queue has to drain first.
 const AFTER_DECREASE: Duration = Duration::from_millis(1500);
 
@@ -70,6 +82,7 @@ struct Pending {
     last_number: u64,
     packets: u32,
     arrived: u32,
+    missing: u32,
     bytes: u32,
     first: Option<Edge>,
     last: Option<Edge>,
@@ -92,6 +105,25 @@ pub(super) struct Outcome {
     pub(super) whole: bool,
 }
 
+/// What follows from a probe's outcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Finding {
+    /// The path carries this much.
+    Carries(f64),
+    /// This is what it carries, and no more.
+    Limit(f64),
+    /// Nothing yet.
+    Doubtful,
+}
+
+/// A rise that the path did not bear.
+#[derive(Clone, Copy, Debug)]
+struct SetBack {
+    at: Time,
+    /// The estimate that was too much.
+    bps: f64,
+}
+
 /// What decides whether and how fast to probe.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation {
@@ -110,6 +142,12 @@ pub(super) struct Prober {
     next: Time,
     interval: Duration,
     last_id: u8,
+    /// When a probe last raised the estimate, and when that last proved too much.
+    rose: Option<Time>,
+    set_back: Option<SetBack>,
+    /// What a probe showed that is to be tried once more.
+    doubtful_bps: Option<f64>,
+    confirms: bool,
     /// Highest number that feedback has spoken of.
     reported: u64,
     most_bps: f64,
@@ -123,9 +161,19 @@ impl Prober {
             next: Time::ZERO,
             interval: INTERVAL_MIN,
             last_id: 0,
+            rose: None,
+            set_back: None,
+            doubtful_bps: None,
+            confirms: false,
             reported: 0,
             most_bps,
         }
+    }
+
+    /// Number of the probe that was begun last.
+    #[cfg(test)]
+    pub(super) const fn last_id(&self) -> u8 {
+        self.last_id
     }
 
     /// The probe that is to be sent now.
@@ -164,9 +212,18 @@ impl Prober {
         if busy || too_soon || needless || situation.queue > Duration::from_millis(40) {
             return false;
         }
-        let rate_bps = (MARGIN * need_bps)
+        let planned_bps = (MARGIN * need_bps)
             .min(STEP_MAX * estimate_bps)
-            .max(1.2 * estimate_bps)
+            .max(1.2 * estimate_bps);
+        let planned_bps = match self.set_back.filter(|s| now.since(s.at) < CAREFUL_FOR) {
+            Some(SetBack { bps, .. }) => {
+                planned_bps.max((1.1 * BETTER * bps).min(STEP_MAX * estimate_bps))
+            }
+            None => planned_bps,
+        };
+        let rate_bps = self
+            .doubtful_bps
+            .unwrap_or(planned_bps)
             .min(1.2 * self.most_bps);
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.burst = Some(Burst {
@@ -202,6 +259,7 @@ impl Prober {
                 last_number: number,
                 packets: burst.packets,
                 arrived: 0,
+                missing: 0,
                 bytes: 0,
                 first: None,
                 last: None,
@@ -238,6 +296,13 @@ impl Prober {
         }
     }
 
+    /// Takes note that a packet of a probe is missing.
+    pub(super) fn on_missing(&mut self, id: u8) {
+        if let Some(pending) = self.pending.as_mut().filter(|p| p.id == id) {
+            pending.missing += 1;
+        }
+    }
+
     /// Takes note of the highest number that feedback has spoken of.
     pub(super) fn on_reported(&mut self, number: u64) {
         self.reported = self.reported.max(number);
@@ -254,13 +319,73 @@ impl Prober {
         outcome
     }
 
-    /// Decides when to probe again. `helped`: the estimate rose by it.
-    pub(super) fn reschedule(&mut self, now: Time, outcome: &Outcome, helped: bool, rtt: Duration) {
-        if outcome.found_limit || !helped {
+    /// What an outcome is worth beside an estimate; decides when to probe again.
+    pub(super) fn judge(
+        &mut self,
+        now: Time,
+        outcome: &Outcome,
+        estimate_bps: f64,
+        rtt: Duration,
+    ) -> Finding {
+        let arrived_bps = outcome.arrived_bps;
+        let set_back = self.set_back.filter(|s| now.since(s.at) < CAREFUL_FOR);
+        let careful = set_back.is_some();
+        let confirms = core::mem::take(&mut self.confirms);
+        let before_bps = self.doubtful_bps.take();
+        let rises = arrived_bps > 1.02 * estimate_bps;
+        if careful && rises && (outcome.found_limit || !confirms) {
+            // Once more, at what came through, as soon as the path has calmed down.
+            let again_bps = if outcome.found_limit {
+                0.95 * arrived_bps
+            } else {
+                arrived_bps
+            };
+            if again_bps > 1.02 * estimate_bps {
+                self.doubtful_bps = Some(again_bps);
+                self.confirms = !outcome.found_limit;
+                self.next = now + rtt.max(2 * DURATION);
+            } else {
+                self.fail(now);
+            }
+            return Finding::Doubtful;
+        }
+        if rises {
+            self.rose = Some(now);
+        }
+        if outcome.found_limit {
             self.fail(now);
-        } else {
+            return Finding::Limit(arrived_bps);
+        }
+        if rises {
             self.interval = INTERVAL_MIN;
             self.next = now + rtt / 2;
+        } else {
+            self.fail(now);
+        }
+        let carries_bps = before_bps.map_or(arrived_bps, |before| before.min(arrived_bps));
+        match set_back {
+            // About what was too much a moment ago still is; a path that got better carries more.
+            Some(SetBack { bps, .. }) if carries_bps < BETTER * bps => {
+                self.fail(now);
+                Finding::Carries(carries_bps.min(0.9 * bps))
+            }
+            _ => {
+                self.set_back = None;
+                Finding::Carries(carries_bps)
+            }
+        }
+    }
+
+    /// The rate fell from `from_bps`. If that came soon after a probe raised it, the probe was wrong.
+    pub(super) fn on_decrease(&mut self, now: Time, from_bps: f64) {
+        self.doubtful_bps = None;
+        self.confirms = false;
+        if self.rose.take().is_some_and(|at| now.since(at) < PROOF) {
+            self.set_back = Some(SetBack {
+                at: now,
+                bps: from_bps,
+            });
+            self.interval = INTERVAL_MAX;
         }
     }
 
@@ -286,7 +411,11 @@ impl Prober {
 impl Pending {
     fn outcome(&self) -> Option<Outcome> {
         let (first, last) = self.first.zip(self.last)?;
-        if f64::from(self.arrived) < ARRIVED_MIN * f64::from(self.packets) {
+        // Where feedback itself got lost, there is nothing to measure.
+        let told = self.arrived + self.missing;
+        if f64::from(self.arrived) < ARRIVED_MIN * f64::from(self.packets)
+            || f64::from(told) < TOLD_MIN * f64::from(self.packets)
+        {
             return None;
         }
         let rate = |bytes: u32, us: i64| (us > 0).then(|| f64::from(bytes) * 8.0 * 1e6 / us as f64);
@@ -389,10 +518,33 @@ mod tests {
             if prober.consider(now, &SITUATION) {
                 probes += 1;
                 let outcome = run(&mut prober, now, 1e6).unwrap();
-                prober.reschedule(now, &outcome, false, Duration::from_millis(50));
+                let finding = prober.judge(now, &outcome, 1e6, Duration::from_millis(50));
+                assert!(matches!(finding, Finding::Limit(_)), "{finding:?}");
             }
         }
         assert!((14..20).contains(&probes), "{probes} in a minute");
+    }
+
+    #[test]
+    fn after_a_rise_that_was_too_much_a_probe_is_believed_when_another_confirms_it() {
+        let rtt = Duration::from_millis(50);
+        let mut prober = Prober::new(1e7);
+        let came = |arrived_bps: f64, found_limit| Outcome {
+            arrived_bps,
+            found_limit,
+            whole: true,
+        };
+        let at = Time::from_millis;
+        let first = prober.judge(at(0), &came(2e6, false), 1e6, rtt);
+        assert_eq!(first, Finding::Carries(2e6));
+        prober.on_decrease(at(3000), 1.9e6);
+        for (outcome, finding) in [
+            (came(1.8e6, true), Finding::Doubtful),
+            (came(1.6e6, false), Finding::Doubtful),
+            (came(1.5e6, false), Finding::Carries(1.5e6)),
+        ] {
+            assert_eq!(prober.judge(at(9000), &outcome, 1e6, rtt), finding);
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crosspoint_wire::time::Time;
 
 use super::delay::Usage;
 
-/// Share of what arrived that is sent after a queue built up.
+/// Share of what arrived that may be sent after a queue built up. Of a rate that was not used up
+/// it is the share by which what was sent got thinner on the way: others filled the path, and
+/// what little arrived says nothing of what there was room for.
 const BETA: f64 = 0.85;
 /// Growth per second far from the path's known capacity.
 const GROWTH: f64 = 1.08;
@@ -38,8 +40,9 @@ pub(super) struct RateControl {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed {
     pub(super) usage: Usage,
-    /// What arrived, once it is known.
+    /// What arrived, once it is known, and what was sent.
     pub(super) arrived_bps: Option<f64>,
+    pub(super) sent_bps: f64,
     pub(super) rtt: Duration,
 }
 
@@ -57,6 +60,11 @@ impl RateControl {
 
     pub(super) const fn rate_bps(&self) -> f64 {
         self.rate_bps
+    }
+
+    /// Whether what arrives is about what may be sent.
+    pub(super) fn is_used(&self, arrived_bps: f64) -> bool {
+        arrived_bps >= USED * self.rate_bps
     }
 
     /// When the rate last fell.
@@ -120,12 +128,13 @@ impl RateControl {
         };
         self.capacity.note(arrived_bps);
         let before = self.rate_bps;
-        self.lower(now, BETA * arrived_bps);
+        let passed = (arrived_bps / observed.sent_bps.max(1.0)).min(1.0);
+        self.lower(now, BETA * arrived_bps.max(passed * self.rate_bps));
         self.rate_bps < before
     }
 
     fn increase(&mut self, elapsed: Duration, arrived_bps: f64, rtt: Duration) {
-        if arrived_bps < USED * self.rate_bps {
+        if !self.is_used(arrived_bps) {
             return;
         }
         let increased = if self.capacity.is_near(self.rate_bps) {
@@ -196,6 +205,7 @@ mod tests {
         Observed {
             usage,
             arrived_bps: Some(arrived_bps),
+            sent_bps: 1e6,
             rtt: RTT,
         }
     }
@@ -237,6 +247,17 @@ mod tests {
         rounds(&mut control, 1400, 11);
         let grown = control.rate_bps() - before;
         assert!((30_000.0..100_000.0).contains(&grown), "{grown}");
+    }
+
+    #[test]
+    fn a_rate_that_was_not_used_falls_by_what_got_thinner() {
+        let mut control = control();
+        let observed = Observed {
+            sent_bps: 2e5,
+            ..observed(Usage::Over, 1.8e5)
+        };
+        control.update(Time::from_millis(1000), &observed);
+        assert!((control.rate_bps() - 7.65e5).abs() < 1.0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crosspoint_wire::rtcp::{ReportBlock, RtcpWriter};
 use crate::world::{Source, World, receive, session, slots};
 
 const SUBSCRIBERS: u64 = 50;
+const PACKETS_PER_FRAME: u64 = 10;
 
 /// Takes packets as a worker does: into a buffer that is there.
 struct Slab {
@@ -87,6 +88,7 @@ fn forwarding_to_fifty_subscribers_allocates_nothing() {
     let media = media(&world, publisher, 250);
     let mut now = world.now;
     let engine = &mut world.engine;
+    let mut number = 1_u16;
     let mut run = |frames: &[Vec<Vec<u8>>], sink: &mut Slab| {
         for frame in frames {
             for packet in frame {
@@ -100,8 +102,16 @@ fn forwarding_to_fifty_subscribers_allocates_nothing() {
                 engine.flush(now, sink);
             }
             now = end;
+            // Everything arrived, 20 ms after it left.
+            let mut feedback = [0; 128];
+            let mut writer = RtcpWriter::new(&mut feedback);
+            let arrivals = [Some(now + Duration::from_secs(9)); PACKETS_PER_FRAME as usize];
+            let written = writer.transport_cc(7, 1, 0, number, arrivals.into_iter());
+            assert_eq!(written, Ok(arrivals.len()));
+            number = number.wrapping_add(arrivals.len() as u16);
             for &subscriber in &subscribers {
                 engine.handle_rtcp(now, subscriber, &report[..report_len]);
+                engine.handle_rtcp(now, subscriber, writer.as_bytes());
             }
         }
     };
@@ -109,7 +119,12 @@ fn forwarding_to_fifty_subscribers_allocates_nothing() {
     run(warm_up, &mut sink);
     (sink.rtp, sink.rtcp) = (0, 0);
     let allocations = allocation_counter::measure(|| run(measured, &mut sink));
-    assert_eq!(sink.rtp, 100 * 10 * SUBSCRIBERS);
+    assert_eq!(sink.rtp, 100 * PACKETS_PER_FRAME * SUBSCRIBERS);
+    assert_eq!(
+        engine.counters().feedback_void,
+        0,
+        "feedback was understood"
+    );
     assert!(
         sink.rtcp > 4 * SUBSCRIBERS,
         "reports are part of it: {}",
