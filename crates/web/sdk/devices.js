@@ -25,6 +25,7 @@ import { CrosspointError, deviceError, isCrosspointError } from "./errors.js";
  * @typedef {object} MicrophoneOptions
  * @property {string} [deviceId]
  * @property {boolean} [processing] echo cancellation, noise suppression, gain control; default true
+ * @property {number} [sampleRate] Hz wished for; default: the device's own
  */
 
 /** What there is now. Names are empty until the user has allowed a device of that kind. */
@@ -173,8 +174,9 @@ function cameraWish({ width = 640, height = 480, frameRate = 30, facing }) {
  * @param {MicrophoneOptions} options
  * @returns {MediaTrackConstraints}
  */
-function microphoneWish({ processing = true }) {
+function microphoneWish({ processing = true, sampleRate }) {
   return {
+    ...(sampleRate ? { sampleRate: { ideal: sampleRate } } : {}),
     echoCancellation: processing,
     noiseSuppression: processing,
     autoGainControl: processing,

@@ -37,6 +37,19 @@ const REPEATABLE = new Set(["offer", "mute", "subscribe", "update", "ping"]);
 /** @typedef {Record<string, unknown> & { type: string, id: number }} Frame */
 
 /**
+ * @typedef {object} SignalOptions
+ * @property {string} url of the server: `https://host` or `wss://host`
+ * @property {TokenSource} token empty: the first request says who we are
+ * @property {string} [path] of the endpoint; default: a room's
+ * @property {Record<string, string>} [query] said with each opening
+ * @property {string} [goodbye] type of the frame that ends the session
+ * @property {(type: string) => boolean} [repeatable] whether a request may be carried out twice
+ * @property {(session: string, lastSeq: number) => { type: string }} [resumeFrame] what resumes
+ * @property {boolean} [tokenAgain] show the token again when resuming, not the session
+ * @property {number} [firstId] number of the first request
+ */
+
+/**
  * @typedef {object} SignalEvents
  * @property {ServerEvent} event
  * @property {void} interrupted the socket is gone, a new one is being opened
@@ -57,6 +70,10 @@ const REPEATABLE = new Set(["offer", "mute", "subscribe", "update", "ping"]);
 export class Signal extends Emitter {
   #base;
   #token;
+  #goodbye;
+  #repeatable;
+  #resumeFrame;
+  #tokenAgain;
   /** @type {WebSocket | null} */
   #socket = null;
   /**
@@ -73,7 +90,7 @@ export class Signal extends Emitter {
   #closed = false;
   /** Whether ordinary requests go out at once. */
   #ready = false;
-  #nextId = 1;
+  #nextId;
   #lastSeq = 0;
   #lastHeard = 0;
   #lastBeat = 0;
@@ -84,14 +101,28 @@ export class Signal extends Emitter {
   #backoff = new Backoff();
 
   /**
-   * @param {object} options
-   * @param {string} options.url of the server: `https://host` or `wss://host`
-   * @param {TokenSource} options.token
+   * @param {SignalOptions} options
    */
-  constructor({ url, token }) {
+  constructor({
+    url,
+    token,
+    path,
+    query = {},
+    goodbye = "leave",
+    repeatable = (type) => REPEATABLE.has(type),
+    resumeFrame = (session, lastSeq) => ({ type: "resume", version: PROTOCOL_VERSION, session, lastSeq }),
+    tokenAgain = false,
+    firstId = 1,
+  }) {
     super();
-    this.#base = signalUrl(url);
+    this.#base = signalUrl(url, path);
+    for (const [name, value] of Object.entries(query)) this.#base.searchParams.set(name, value);
     this.#token = token;
+    this.#goodbye = goodbye;
+    this.#repeatable = repeatable;
+    this.#resumeFrame = resumeFrame;
+    this.#tokenAgain = tokenAgain;
+    this.#nextId = firstId;
   }
 
   /** Opens the first socket. Requests may be made afterwards; the first is the join. */
@@ -137,8 +168,8 @@ export class Signal extends Emitter {
   /** Says goodbye and ends; requests that wait are rejected. */
   close() {
     if (this.#closed) return;
-    if (this.#ready) this.#send({ type: "leave" });
-    this.#end(new CrosspointError("aborted", "the room was left"));
+    if (this.#ready) this.#send({ type: this.#goodbye });
+    this.#end(new CrosspointError("aborted", "closed by this end"));
   }
 
   /**
@@ -170,13 +201,13 @@ export class Signal extends Emitter {
 
   async #openSocket() {
     const url = new URL(this.#base);
-    if (this.#session) {
+    if (this.#session && !this.#tokenAgain) {
       // Says enough, and still does when the access token has expired since the join.
       url.searchParams.set("session", this.#session);
     } else {
       const token = typeof this.#token === "function" ? await this.#token() : this.#token;
       if (this.#closed) throw new CrosspointError("aborted", "the room was left");
-      url.searchParams.set("access_token", token);
+      if (token) url.searchParams.set("access_token", token);
     }
     const socket = new WebSocket(url);
     try {
@@ -291,13 +322,7 @@ export class Signal extends Emitter {
   }
 
   async #resumeSession() {
-    const frame = {
-      type: "resume",
-      id: this.#nextId++,
-      version: PROTOCOL_VERSION,
-      session: this.#session,
-      lastSeq: this.#lastSeq,
-    };
+    const frame = { id: this.#nextId++, ...this.#resumeFrame(this.#session, this.#lastSeq) };
     const reply = this.#expect(frame);
     const socket = this.#socket;
     const cut = new Promise((_, reject) => {
@@ -316,7 +341,7 @@ export class Signal extends Emitter {
   /** Sends what had no reply before the cut, or tells its caller that its fate is unknown. */
   #repeatPending() {
     for (const [id, { frame, sent, reject, timer }] of [...this.#pending]) {
-      if (!sent || REPEATABLE.has(frame.type)) {
+      if (!sent || this.#repeatable(frame.type)) {
         this.#transmit(frame);
         continue;
       }
@@ -354,14 +379,15 @@ export class Signal extends Emitter {
  * The signalling endpoint of a server given by its page address.
  *
  * @param {string} url
+ * @param {string} [path]
  */
-export function signalUrl(url) {
+export function signalUrl(url, path = "/v1/signal") {
   const base = new URL(url, globalThis.location?.href);
   if (base.protocol === "http:") base.protocol = "ws:";
   if (base.protocol === "https:") base.protocol = "wss:";
   base.search = "";
   base.hash = "";
-  base.pathname = `${base.pathname.replace(/\/$/, "")}/v1/signal`;
+  base.pathname = `${base.pathname.replace(/\/$/, "")}${path}`;
   return base;
 }
 
