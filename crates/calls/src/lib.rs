@@ -14,6 +14,7 @@
 //! | `service` | one task that runs a machine against `RoomControl` |
 
 pub mod command;
+pub mod dialect;
 pub mod door;
 pub mod error;
 pub mod event;
