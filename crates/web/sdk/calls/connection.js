@@ -72,6 +72,11 @@ export class CallConnection extends Emitter {
     signal.on("lost", (error) => this.emit("lost", error));
   }
 
+  /** Opens the socket, for requests that need no login. */
+  open() {
+    return this.#signal.open();
+  }
+
   /**
    * Opens the socket and says who we are.
    *
@@ -135,6 +140,7 @@ function deviceName() {
  */
 export function serverOf(module) {
   const url = new URL(module);
+  if (!url.protocol.startsWith("http")) return globalThis.location?.origin ?? "http://localhost";
   const path = url.pathname;
   return url.origin + path.slice(0, Math.max(0, path.lastIndexOf("/sdk/")));
 }

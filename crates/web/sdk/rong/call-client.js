@@ -233,6 +233,9 @@ export class RCCallClient {
       const session = this.#add(frame.session, this.#media());
       session.rings();
       this.#options.onSession(session, frame.extra);
+    } else if (frame.type === "recovered") {
+      // A page that was loaded anew has no session to go on with: the others shall not wait.
+      if (!this.#sessions.has(frame.sessionId)) this.#request("hungup", { sessionId: frame.sessionId });
     } else if (frame.type === "onOfflineRecord") {
       this.#options.onOfflineRecord?.(frame.record);
     } else {

@@ -169,8 +169,11 @@ export class RCCallSession {
    */
   async hungup() {
     this.#hangingUp = true;
+    const rang = this.#state === RCCallSessionState.WAITING && !this.#isOurs();
     const { code } = await this.#request("hungup");
     await this.#link.media.close();
+    // Who refuses was never in the call, and hears no more of it.
+    if (rang && code === SUCCESS) this.#end(this.#neverConnected(RCCallEndReason.REJECT));
     this.#hangingUp = false;
     // The promise settles first, then the close is told.
     if (this.#state === RCCallSessionState.END) setTimeout(() => this.#close(), 0);
@@ -311,16 +314,7 @@ export class RCCallSession {
 
   /** For the client: the connection is gone for good. */
   lost() {
-    this.#end({
-      conversationType: this.getConversationType(),
-      channelId: this.getChannelId(),
-      targetId: this.getTargetId(),
-      mediaType: this.#about.mediaType,
-      beginTimestamp: 0,
-      endTimestamp: Date.now(),
-      duration: 0,
-      endReason: RCCallEndReason.NETWORK_ERROR,
-    });
+    this.#end(this.#neverConnected(RCCallEndReason.NETWORK_ERROR));
   }
 
   /** For the client: the server says something of this call. @param {CallFrame} frame */
@@ -351,8 +345,27 @@ export class RCCallSession {
         this.#join(frame.rtc);
         return;
       case "onSessionClose":
-        this.#end(frame.summaryInfo);
+        this.#end(frame.summaryInfo ?? this.#neverConnected(frame.reason));
     }
+  }
+
+  /**
+   * The summary of a call that this end was not in.
+   *
+   * @param {number} endReason
+   * @returns {IEndSummary}
+   */
+  #neverConnected(endReason) {
+    return {
+      conversationType: this.getConversationType(),
+      channelId: this.getChannelId(),
+      targetId: this.getTargetId(),
+      mediaType: this.#about.mediaType,
+      beginTimestamp: 0,
+      endTimestamp: Date.now(),
+      duration: 0,
+      endReason,
+    };
   }
 
   /** Whether we called. */
@@ -370,8 +383,10 @@ export class RCCallSession {
 
   /** Ends our part because of a failure of our own. @param {number} reason */
   async #giveUp(reason) {
+    const rang = this.#state === RCCallSessionState.WAITING && !this.#isOurs();
     await this.#request("hungup", { reason });
     await this.#link.media.close();
+    if (rang) this.#end(this.#neverConnected(reason));
   }
 
   /**
