@@ -1,9 +1,11 @@
-//! Development tasks: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
+//! Development tasks: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask conformance` and
+//! `cargo xtask bench`.
 //!
 //! What a contributor or CI runs; no part of the product. A task installs what it needs
 //! (Debian packages when it runs as root, npm and PyPI packages below `target/tools`), or names it.
 
 mod bench;
+mod conformance;
 mod test;
 mod tidy;
 mod tools;
@@ -30,6 +32,12 @@ enum Task {
     },
     /// Check the arrows between crates and the rules for files and documents.
     Tidy,
+    /// Show which items of the four call systems work, and by which test.
+    Conformance {
+        /// Print every row, not only the sums.
+        #[arg(long)]
+        all: bool,
+    },
     /// Measure the server: the short set (under 5 minutes), or beside another server.
     Bench {
         /// Measure beside this server, in turns: janus.
@@ -45,6 +53,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Test { only } => test::run(&root(), &only),
         Task::Tidy => tidy::run(&root()),
+        Task::Conformance { all } => conformance::run(&root(), all),
         Task::Bench { peer, options } => bench::run(&root(), peer.as_deref(), &options),
     };
     match result {
