@@ -37,6 +37,12 @@ impl<'a> Fields<'a> {
         Self(frame)
     }
 
+    /// The whole frame.
+    #[must_use]
+    pub const fn frame(self) -> &'a Frame {
+        self.0
+    }
+
     /// A text.
     ///
     /// # Errors

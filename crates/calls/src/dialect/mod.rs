@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! -> {"type": "login", "id": 1, ...}                     first; the rest is the dialect's
-//! <- {"type": "connected", "seq": 1, "sessionKey": "..."}
+//! <- {"type": "connected", "seq": 1, "user": {...}, "device": "...", "sessionKey": "...", "seat": null}
 //! <- {"type": "reply", "id": 1, ...}                     one for each id; "error": a problem
 //! <- {"type": "frames", "seq": 8, "frames": [...]}       one event in several words
 //! -> {"type": "reconnect", "id": 9, "sessionKey": "...", "lastSeq": 8}
@@ -20,6 +20,7 @@
 pub mod emic;
 pub mod frame;
 pub mod jrtc;
+pub mod native;
 mod notes;
 pub mod rong;
 pub mod snk;
@@ -62,15 +63,15 @@ impl DialectName {
         }
     }
 
-    /// A codec for one device; `None` for the native vocabulary, which needs none.
+    /// A codec for one device.
     #[must_use]
-    pub fn codec(self) -> Option<Box<dyn Dialect>> {
+    pub fn codec(self) -> Box<dyn Dialect> {
         match self {
-            Self::Native => None,
-            Self::Jrtc => Some(Box::<jrtc::Jrtc>::default()),
-            Self::Rong => Some(Box::<rong::Rong>::default()),
-            Self::Snk => Some(Box::<snk::Snk>::default()),
-            Self::Emic => Some(Box::<emic::Emic>::default()),
+            Self::Native => Box::<native::Native>::default(),
+            Self::Jrtc => Box::<jrtc::Jrtc>::default(),
+            Self::Rong => Box::<rong::Rong>::default(),
+            Self::Snk => Box::<snk::Snk>::default(),
+            Self::Emic => Box::<emic::Emic>::default(),
         }
     }
 }
@@ -230,12 +231,13 @@ pub fn deliver(dialect: &mut dyn Dialect, delivery: &Delivery) -> Option<Frame> 
             user,
             device,
             session_key,
-            ..
+            seat,
         } => vec![frame(json!({
             "type": "connected",
-            "user": user.user,
+            "user": user,
             "device": device,
             "sessionKey": session_key,
+            "seat": seat,
         }))],
         _ => Vec::new(),
     };

@@ -29,7 +29,7 @@ pub(super) struct Transcript {
 impl Transcript {
     pub(super) fn of(dialect: DialectName, user: &str) -> Self {
         Self {
-            codec: dialect.codec().unwrap(),
+            codec: dialect.codec(),
             user: user_id(user),
             text: String::new(),
             seq: 0,
