@@ -156,3 +156,14 @@ fn paths_outside_of_the_tree_are_not_found() {
         assert!(asset(path).is_none(), "{path}");
     }
 }
+
+#[test]
+fn every_address_of_the_import_map_leads_to_a_module() {
+    let map = text("/sdk/importmap.json");
+    let addresses: Vec<_> = quoted(&map, "\"/sdk/", '"').collect();
+    for address in &addresses {
+        let path = format!("/sdk/{address}");
+        assert!(asset(&path).is_some_and(|it| it.mime.contains("javascript")), "{path}");
+    }
+    assert!(addresses.len() >= 16, "only {} addresses", addresses.len());
+}
