@@ -1,8 +1,8 @@
 //! Dialects: pure codecs between the machine's vocabulary and the words of call systems.
 //!
 //! A codec is kept by the carrier for as long as a device has its session, over sockets that come and
-//! go. A frame of the client goes through [`Dialect::ask`], the machine's result through
-//! [`Dialect::answer`], each of its events through [`Dialect::tell`]. Nothing here has a socket, a
+//! go; carriers use it through [`link::Link`]. A frame of the client goes through [`Dialect::ask`], the
+//! machine's result through [`Dialect::answer`], each of its events through [`Dialect::tell`]. Nothing here has a socket, a
 //! clock or a password; vendor words live here and in the façades, nowhere else.
 //!
 //! Frames are JSON objects, one per message. All dialects share these:
@@ -20,6 +20,7 @@
 pub mod emic;
 pub mod frame;
 pub mod jrtc;
+pub mod link;
 pub mod native;
 mod notes;
 pub mod rong;
