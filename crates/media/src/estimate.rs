@@ -384,6 +384,7 @@ impl Estimator {
             usage: self.delay.conclude(now, used),
             arrived_bps,
             sent_bps: self.sent.rate_bps(now).unwrap_or_default(),
+            raised: self.prober.raised_lately(now),
             rtt: self.rtt,
         };
         if let Some(outcome) = self.prober.conclude(now) {

@@ -37,6 +37,10 @@ const QUEUE_MIN: Duration = Duration::from_millis(15);
 /// The same while less is sent than the path was found to carry: a keyframe makes such a queue, and
 /// it drains by itself.
 const QUEUE_MIN_UNUSED: Duration = Duration::from_millis(50);
+/// A queue grows for so long, or becomes so long, before that is taken for more than a keyframe,
+/// which viewers of one publisher get all at the same time.
+const GROWS_FOR: Duration = Duration::from_millis(150);
+const GROWS_TO: Duration = Duration::from_millis(80);
 /// For so long the least delay counts, once or twice.
 const BASE_WINDOW: Duration = Duration::from_secs(15);
 
@@ -61,6 +65,8 @@ pub(super) struct DelayDetector {
     /// Least delay of the packets reported on in the newest message.
     lowest_us: Option<i64>,
     queue: Duration,
+    /// Since when it grows.
+    over_since: Option<Time>,
 }
 
 impl Default for DelayDetector {
@@ -71,6 +77,7 @@ impl Default for DelayDetector {
             base: LeastDelay::default(),
             lowest_us: None,
             queue: Duration::ZERO,
+            over_since: None,
         }
     }
 }
@@ -93,9 +100,18 @@ impl DelayDetector {
             self.queue = Duration::from_micros((lowest_us - base_us).max(0).unsigned_abs());
         }
         let least = if used { QUEUE_MIN } else { QUEUE_MIN_UNUSED };
-        match self.trend.usage {
-            Usage::Over if self.queue < least => Usage::Normal,
-            usage => usage,
+        if self.trend.usage != Usage::Over || self.queue < least {
+            self.over_since = None;
+            return match self.trend.usage {
+                Usage::Under => Usage::Under,
+                Usage::Over | Usage::Normal => Usage::Normal,
+            };
+        }
+        let since = *self.over_since.get_or_insert(now);
+        if self.queue >= GROWS_TO || now.since(since) >= GROWS_FOR {
+            Usage::Over
+        } else {
+            Usage::Normal
         }
     }
 

@@ -33,7 +33,7 @@ const STEP_MAX: f64 = 2.0;
 const MARGIN: f64 = 1.15;
 /// Distance of the first two probes without success, and the longest.
 const INTERVAL_MIN: Duration = Duration::from_millis(1500);
-const INTERVAL_MAX: Duration = Duration::from_millis(4000);
+const INTERVAL_MAX: Duration = Duration::from_millis(3000);
 /// A rise has proved right when the rate did not fall for this long after it.
 const PROOF: Duration = Duration::from_secs(10);
 /// For so long after a rise that did not, probes are not taken at their word.
@@ -312,6 +312,11 @@ impl Prober {
     pub(super) fn conclude(&mut self, now: Time) -> Option<Outcome> {
         let pending = self.pending.filter(|p| self.reported >= p.last_number)?;
         self.pending = None;
+        if !pending.is_told() {
+            // The way back lost it, which says nothing about the way there.
+            self.next = now + INTERVAL_MIN / 3;
+            return None;
+        }
         let outcome = pending.outcome();
         if outcome.is_none() {
             self.fail(now);
@@ -376,11 +381,18 @@ impl Prober {
         }
     }
 
+    /// Whether a probe raised the estimate, and that has not proved right yet.
+    pub(super) fn raised_lately(&self, now: Time) -> bool {
+        self.rose.is_some_and(|at| now.since(at) < PROOF)
+    }
+
     /// The rate fell from `from_bps`. If that came soon after a probe raised it, the probe was wrong.
     pub(super) fn on_decrease(&mut self, now: Time, from_bps: f64) {
         self.doubtful_bps = None;
         self.confirms = false;
-        if self.rose.take().is_some_and(|at| now.since(at) < PROOF) {
+        let raised_lately = self.raised_lately(now);
+        self.rose = None;
+        if raised_lately {
             self.set_back = Some(SetBack {
                 at: now,
                 bps: from_bps,
@@ -409,13 +421,14 @@ impl Prober {
 }
 
 impl Pending {
+    /// Whether feedback spoke of it; some of that may have got lost.
+    fn is_told(&self) -> bool {
+        f64::from(self.arrived + self.missing) >= TOLD_MIN * f64::from(self.packets)
+    }
+
     fn outcome(&self) -> Option<Outcome> {
         let (first, last) = self.first.zip(self.last)?;
-        // Where feedback itself got lost, there is nothing to measure.
-        let told = self.arrived + self.missing;
-        if f64::from(self.arrived) < ARRIVED_MIN * f64::from(self.packets)
-            || f64::from(told) < TOLD_MIN * f64::from(self.packets)
-        {
+        if f64::from(self.arrived) < ARRIVED_MIN * f64::from(self.packets) {
             return None;
         }
         let rate = |bytes: u32, us: i64| (us > 0).then(|| f64::from(bytes) * 8.0 * 1e6 / us as f64);
@@ -522,7 +535,7 @@ mod tests {
                 assert!(matches!(finding, Finding::Limit(_)), "{finding:?}");
             }
         }
-        assert!((14..20).contains(&probes), "{probes} in a minute");
+        assert!((18..26).contains(&probes), "{probes} in a minute");
     }
 
     #[test]
@@ -558,6 +571,7 @@ mod tests {
         }
         prober.on_reported(1000);
         assert_eq!(prober.conclude(now), None);
-        assert!(prober.consider(Time::from_millis(9000), &SITUATION));
+        let soon = now + Duration::from_secs(1);
+        assert!(prober.consider(soon, &SITUATION));
     }
 }

@@ -10,10 +10,11 @@ use crosspoint_wire::time::Time;
 
 use super::delay::Usage;
 
-/// Share of what arrived that may be sent after a queue built up. Of a rate that was not used up
-/// it is the share by which what was sent got thinner on the way: others filled the path, and
-/// what little arrived says nothing of what there was room for.
+/// Share of what arrived that may be sent after a queue built up.
 const BETA: f64 = 0.85;
+/// A rate that was not used up, and not raised lately, falls by the share by which what was sent
+/// got thinner on the way, and by this: others filled the path, and it is for them to go back.
+const BETA_OF_OTHERS: f64 = 0.95;
 /// Growth per second far from the path's known capacity.
 const GROWTH: f64 = 1.08;
 /// The rate counts as used from this share on.
@@ -43,6 +44,8 @@ pub(super) struct Observed {
     /// What arrived, once it is known, and what was sent.
     pub(super) arrived_bps: Option<f64>,
     pub(super) sent_bps: f64,
+    /// A probe raised the rate a moment ago.
+    pub(super) raised: bool,
     pub(super) rtt: Duration,
 }
 
@@ -129,7 +132,15 @@ impl RateControl {
         self.capacity.note(arrived_bps);
         let before = self.rate_bps;
         let passed = (arrived_bps / observed.sent_bps.max(1.0)).min(1.0);
-        self.lower(now, BETA * arrived_bps.max(passed * self.rate_bps));
+        let of_others = if observed.raised || self.is_used(arrived_bps) {
+            BETA
+        } else {
+            BETA_OF_OTHERS
+        };
+        self.lower(
+            now,
+            (BETA * arrived_bps).max(of_others * passed * self.rate_bps),
+        );
         self.rate_bps < before
     }
 
@@ -206,6 +217,7 @@ mod tests {
             usage,
             arrived_bps: Some(arrived_bps),
             sent_bps: 1e6,
+            raised: false,
             rtt: RTT,
         }
     }
@@ -238,11 +250,11 @@ mod tests {
     #[test]
     fn falls_to_what_arrived_once_a_response_time_and_grows_slowly_after() {
         let mut control = control();
-        assert!(control.update(Time::from_millis(1000), &observed(Usage::Over, 6e5)));
-        assert!((control.rate_bps() - 5.1e5).abs() < 1.0);
+        assert!(control.update(Time::from_millis(1000), &observed(Usage::Over, 9e5)));
+        assert!((control.rate_bps() - 7.65e5).abs() < 1.0);
         assert!(!control.update(Time::from_millis(1100), &observed(Usage::Over, 4e5)));
-        assert!(control.update(Time::from_millis(1300), &observed(Usage::Over, 5e5)));
-        assert!((control.rate_bps() - 4.25e5).abs() < 1.0);
+        assert!(control.update(Time::from_millis(1300), &observed(Usage::Over, 7e5)));
+        assert!((control.rate_bps() - 5.95e5).abs() < 1.0);
         let before = control.rate_bps();
         rounds(&mut control, 1400, 11);
         let grown = control.rate_bps() - before;
@@ -257,7 +269,13 @@ mod tests {
             ..observed(Usage::Over, 1.8e5)
         };
         control.update(Time::from_millis(1000), &observed);
-        assert!((control.rate_bps() - 7.65e5).abs() < 1.0);
+        assert!((control.rate_bps() - 8.55e5).abs() < 1.0);
+        let raised = Observed {
+            raised: true,
+            ..observed
+        };
+        control.update(Time::from_millis(2000), &raised);
+        assert!((control.rate_bps() - 0.85 * 0.9 * 8.55e5).abs() < 1.0);
     }
 
     #[test]
