@@ -104,6 +104,12 @@ impl Link {
         self.config = config;
     }
 
+    /// How long a packet that enters now would wait for the bottleneck.
+    #[must_use]
+    pub const fn queue(&self, now: Time) -> Duration {
+        self.busy_until.since(now)
+    }
+
     /// When a packet of `len` bytes that enters at `now` arrives: never, once or twice.
     pub fn send(&mut self, now: Time, len: usize) -> [Option<Time>; 2] {
         self.sent += 1;

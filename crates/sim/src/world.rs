@@ -14,7 +14,7 @@ use crosspoint_wire::ids::{Mid, Ssrc};
 use crosspoint_wire::rtp::{RtpView, is_rtcp};
 use crosspoint_wire::time::{Time, WallClock};
 
-use crate::link::LinkConfig;
+use crate::link::{Link, LinkConfig};
 use crate::peer::{Datagram, Peer, PeerConfig};
 use crate::rng::Rng;
 
@@ -30,6 +30,9 @@ pub struct World {
     peers: Vec<Peer>,
     under_way: BTreeMap<(Time, u64), Delivery>,
     deliveries: u64,
+    /// Links that several peers share on their way from the server, and who is behind which.
+    shared: Vec<Link>,
+    behind: HashMap<usize, usize>,
     /// Ends of relays: engines.
     relays: HashMap<RelayId, (usize, usize)>,
     /// Packet indices used, by peer and SSRC, as SRTP would have used them.
@@ -81,6 +84,8 @@ impl World {
             peers: Vec::new(),
             under_way: BTreeMap::new(),
             deliveries: 0,
+            shared: Vec::new(),
+            behind: HashMap::new(),
             relays: HashMap::new(),
             indices: HashMap::new(),
             events: Vec::new(),
@@ -235,6 +240,29 @@ impl World {
         self.peers[peer].down.set(down);
     }
 
+    /// Adds a link that peers can share; returns its number.
+    pub fn add_shared_link(&mut self, config: LinkConfig) -> usize {
+        let rng = self.rng.fork();
+        self.shared.push(Link::new(config, rng));
+        self.shared.len() - 1
+    }
+
+    /// Puts a peer behind a shared link: what it is sent passes that before its own.
+    pub fn put_behind(&mut self, peer: usize, link: usize) {
+        self.behind.insert(peer, link);
+    }
+
+    /// A shared link.
+    #[must_use]
+    pub fn shared_link(&self, link: usize) -> &Link {
+        &self.shared[link]
+    }
+
+    /// The same, to change it.
+    pub fn shared_link_mut(&mut self, link: usize) -> &mut Link {
+        &mut self.shared[link]
+    }
+
     /// Puts packets into the server as if they came from a peer, now and without a link.
     pub fn inject(&mut self, peer: usize, packets: &[Vec<u8>]) {
         let (engine, key) = (self.peers[peer].engine, self.peers[peer].key);
@@ -338,6 +366,19 @@ impl World {
         }
     }
 
+    fn send_down(&mut self, peer: usize, packet: &[u8]) {
+        let entries = match self.behind.get(&peer) {
+            Some(&link) => self.shared[link].send(self.now, packet.len()),
+            None => [Some(self.now), None],
+        };
+        for entry in entries.into_iter().flatten() {
+            let arrivals = self.peers[peer].down.send(entry, packet.len());
+            for at in arrivals.into_iter().flatten() {
+                self.deliver(at, Delivery::ToPeer(peer, packet.to_vec()));
+            }
+        }
+    }
+
     fn deliver(&mut self, at: Time, delivery: Delivery) {
         self.deliveries += 1;
         self.under_way.insert((at, self.deliveries), delivery);
@@ -361,14 +402,7 @@ impl World {
             if let Some(index) = index {
                 self.check_index(peer, index, &packet);
             }
-            for at in self.peers[peer]
-                .down
-                .send(self.now, packet.len())
-                .into_iter()
-                .flatten()
-            {
-                self.deliver(at, Delivery::ToPeer(peer, packet.clone()));
-            }
+            self.send_down(peer, &packet);
         }
         for (relay, message) in outputs.relayed {
             let Some(&(from, to)) = self.relays.get(&relay) else {
