@@ -2,11 +2,11 @@
  * Why a subscriber sees a track as it does: the server's own explanation, as a list of what it says.
  */
 
+import { part } from "../common/api.js";
 import { byId, make } from "../common/dom.js";
-import { part } from "./api.js";
 import { t } from "./i18n.js";
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 /**
  * @param {Api} api

@@ -2,13 +2,13 @@
  * Rooms that were: how long, how many, how good; each one's figures as CSV.
  */
 
+import { part } from "../common/api.js";
 import { clock } from "../common/clock.js";
 import { byId, make } from "../common/dom.js";
-import { part } from "./api.js";
 import { percent } from "./chart.js";
 import { dateAndTime, t } from "./i18n.js";
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 /** @param {Api} api */
 export async function showHistory(api) {

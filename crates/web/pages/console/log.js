@@ -7,7 +7,7 @@ import { isText, t, timeOfDay } from "./i18n.js";
 
 const LINES_MAX = 300;
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 export class Log {
   #list = byId("log");

@@ -5,10 +5,10 @@
  * sent). In development mode the server gives one for the asking.
  */
 
+import { Api, developmentToken, Problem } from "../common/api.js";
 import { byId } from "../common/dom.js";
 import { setUpLanguage } from "../common/i18n.js";
 import { setUpTheme } from "../common/theme.js";
-import { Api, developmentToken, Problem } from "./api.js";
 import { showHistory } from "./history.js";
 import { t } from "./i18n.js";
 import { Log } from "./log.js";

@@ -7,7 +7,7 @@ import { onLanguage } from "../common/i18n.js";
 import { Chart, milliseconds, percent, rate } from "./chart.js";
 import { isText, t } from "./i18n.js";
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 /** @typedef {Map<string, number>} Samples by name with labels */
 

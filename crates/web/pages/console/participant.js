@@ -3,13 +3,13 @@
  * them, and those that it receives.
  */
 
+import { part } from "../common/api.js";
 import { make } from "../common/dom.js";
-import { part } from "./api.js";
 import { Chart, milliseconds, percent, rate } from "./chart.js";
 import { explain } from "./explain.js";
 import { isText, t } from "./i18n.js";
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 /** How often pictures are taken anew, in looks at the room. */
 const PICTURE_LOOKS = 10;

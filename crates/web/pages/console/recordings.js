@@ -2,12 +2,12 @@
  * Recordings: what there is, played in the page or downloaded.
  */
 
+import { part } from "../common/api.js";
 import { clock } from "../common/clock.js";
 import { byId, make } from "../common/dom.js";
-import { part } from "./api.js";
 import { dateAndTime, t } from "./i18n.js";
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 /** @param {Api} api */
 export async function showRecordings(api) {

@@ -2,14 +2,14 @@
  * One room: who is in it, what they send and receive, how well, and what can be done about it.
  */
 
+import { part, Problem } from "../common/api.js";
 import { byId, make } from "../common/dom.js";
 import { onLanguage } from "../common/i18n.js";
-import { part, Problem } from "./api.js";
 import { timeOfDay, t } from "./i18n.js";
 import { ParticipantCard } from "./participant.js";
 import { people } from "./rooms.js";
 
-/** @import { Api } from "./api.js" */
+/** @import { Api } from "../common/api.js" */
 
 export class RoomView {
   /** @type {Map<string, ParticipantCard>} by the id of the stay */

@@ -1,5 +1,5 @@
 /**
- * The server's API as Console uses it.
+ * The server's HTTP API, with a token.
  */
 
 /** What the server answers instead: its problem document (RFC 9457). */
@@ -92,7 +92,7 @@ export class Api {
 /** A part of a path. @param {string} text */
 export const part = encodeURIComponent;
 
-/** A token of a server in development mode; empty when it gives none. */
+/** A token that may do everything, of a server in development mode; empty when it gives none. */
 export async function developmentToken() {
   try {
     const response = await fetch(new URL("v1/dev/admin-token", document.baseURI), {
