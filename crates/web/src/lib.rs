@@ -39,7 +39,11 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'
     frame-ancestors 'self'";
 
 /// Pages by their paths.
-const PAGES: &[(&str, &str)] = &[("", "meet.html"), ("console", "console.html")];
+const PAGES: &[(&str, &str)] = &[
+    ("", "meet.html"),
+    ("console", "console.html"),
+    ("desk", "desk.html"),
+];
 
 /// The file at a request's path: a page (`/` is Meet), or a file in `/sdk/...` and `/pages/...`.
 /// `None` when there is none; pages are found only under their own path.

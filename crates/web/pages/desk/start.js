@@ -1,0 +1,115 @@
+/**
+ * Who to be: one of the users that stand ready, by role, or somebody with a token or a password.
+ */
+
+import { byId, make } from "../common/dom.js";
+import { onLanguage } from "../common/i18n.js";
+import { initials, tint } from "../common/person.js";
+import { READY_PASSWORD, readyTenants, readyToken, roleOf, tokenUser } from "./accounts.js";
+import { t } from "./i18n.js";
+import { problem } from "./words.js";
+
+/** @import { ReadyTenant, ReadyUser } from "./accounts.js" */
+/** @import { DeskRole } from "./state.js" */
+
+/**
+ * @typedef {object} Choice
+ * @property {DeskRole} role
+ * @property {string} name to show until the server says a better one
+ * @property {import("../../sdk/signal.js").TokenSource} [token]
+ * @property {{ tenant: string, user: string, password: string }} [account]
+ */
+
+const ROLES = /** @type {const} */ (["customer", "agent", "supervisor"]);
+/** The tenant of Desk's own users; the others are for the façades. */
+const NATIVE = "native";
+
+export class Start {
+  #onChoice;
+  /** @type {ReadyTenant[]} */
+  #tenants = [];
+
+  /** @param {(choice: Choice) => Promise<void>} onChoice rejects when it did not work */
+  constructor(onChoice) {
+    this.#onChoice = onChoice;
+    byId("token-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const token = value("token").replace(/\s+/g, "");
+      void this.#choose({ role: this.#role(), name: tokenUser(token), token });
+    });
+    byId("password-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const account = { tenant: value("tenant"), user: value("user"), password: value("password") };
+      void this.#choose({ role: this.#role(), name: account.user, account });
+    });
+    onLanguage(() => this.#show());
+  }
+
+  /** Asks the server who stands ready. */
+  async open() {
+    this.#tenants = await readyTenants();
+    this.#show();
+  }
+
+  #show() {
+    const desk = this.#tenants.filter(({ dialect }) => dialect === NATIVE);
+    byId("ready").hidden = desk.length === 0;
+    const other = /** @type {HTMLDetailsElement} */ (byId("other-account"));
+    if (desk.length === 0) other.open = true;
+    for (const role of ROLES) {
+      const users = desk.flatMap((tenant) => tenant.users.filter((user) => roleOf(user) === role).map((user) => this.#button(tenant, user)));
+      byId(`ready-${role}`).replaceChildren(...users);
+    }
+    const others = this.#tenants.filter(({ dialect }) => dialect !== NATIVE);
+    byId("systems").hidden = others.length === 0;
+    byId("systems-rows").replaceChildren(...others.flatMap(systemRows));
+  }
+
+  /** @param {ReadyTenant} tenant @param {ReadyUser} user */
+  #button({ tenant }, user) {
+    const name = user.name || user.user;
+    const avatar = make("span", { class: "avatar", "aria-hidden": "true" }, initials(name));
+    avatar.dataset.tint = String(tint(user.user));
+    const about = [user.extension && t("extension", { number: user.extension }), ...user.skillGroups].filter(Boolean).join(" · ");
+    const words = make("span", { class: "who" }, make("b", {}, name), make("small", {}, about || user.user));
+    const button = make("button", { type: "button", class: "account", "data-user": user.user }, avatar, words);
+    button.addEventListener("click", () => {
+      void this.#choose({ role: roleOf(user), name, token: () => readyToken(tenant, user.user) });
+    });
+    return make("li", {}, button);
+  }
+
+  /** @returns {DeskRole} */
+  #role() {
+    const chosen = /** @type {HTMLInputElement | null} */ (document.querySelector("input[name=role]:checked"));
+    return /** @type {DeskRole} */ (chosen?.value ?? "customer");
+  }
+
+  /** @param {Choice} choice */
+  async #choose(choice) {
+    const error = byId("start-error");
+    error.textContent = "";
+    document.body.toggleAttribute("data-busy", true);
+    try {
+      await this.#onChoice(choice);
+    } catch (cause) {
+      error.textContent = problem(cause);
+    } finally {
+      document.body.toggleAttribute("data-busy", false);
+    }
+  }
+}
+
+/** @param {ReadyTenant} tenant */
+function systemRows({ dialect, tenant, users }) {
+  return users.map(({ user, name, extension }, index) => {
+    const system = make("td", {}, index === 0 ? dialect : "");
+    const cells = [tenant, user, name, extension, READY_PASSWORD].map((text) => make("td", {}, text));
+    return make("tr", {}, system, ...cells);
+  });
+}
+
+/** @param {string} id */
+function value(id) {
+  return /** @type {HTMLInputElement} */ (byId(id)).value.trim();
+}
