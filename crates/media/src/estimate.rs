@@ -221,7 +221,7 @@ impl Estimator {
 
     /// Notes that a packet of `bytes` left under `number`.
     #[inline]
-    pub(crate) fn on_sent(&mut self, now: Time, number: u64, bytes: usize, padding: bool) {
+    pub(crate) fn on_sent(&mut self, now: Time, number: u64, bytes: usize) {
         // No packet is longer than 1440 bytes.
         let bytes = bytes as u16;
         let probe = if self.prober.burst().is_some() {
@@ -235,10 +235,15 @@ impl Estimator {
             probe,
         };
         self.log.note(number, sent);
-        if !padding {
+    }
+
+    /// Ends a flush in which `bytes` of media left.
+    #[inline]
+    pub(crate) fn on_flushed(&mut self, now: Time, bytes: u32) {
+        if bytes > 0 {
             self.sent.on_packet(now, bytes);
+            self.unanswered_since.get_or_insert(now);
         }
-        self.unanswered_since.get_or_insert(now);
     }
 
     /// Does what time alone brings about: gives up on feedback that does not come, and begins
@@ -369,7 +374,7 @@ impl Estimator {
         }
         let at = Time::from_micros(arrived_us.max(0).unsigned_abs());
         self.delay.on_packet(sent_us, arrived_us);
-        self.arrived.on_packet(at, sent.bytes);
+        self.arrived.on_packet(at, u32::from(sent.bytes));
         if sent.probe != 0 {
             self.prober
                 .on_arrived(sent.probe, sent_us, arrived_us, u32::from(sent.bytes));

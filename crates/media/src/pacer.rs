@@ -55,7 +55,10 @@ impl Pacer {
     #[inline]
     pub(crate) fn begin(&mut self, now: Time, bandwidth_bps: Option<u64>, burst_bps: Option<f64>) {
         let Some(bandwidth_bps) = bandwidth_bps else {
-            *self = Self::default();
+            // Written only if it has to be: this is passed for every session in every flush.
+            if self.rate.is_some() || self.credit_bytes > 0.0 {
+                *self = Self::default();
+            }
             return;
         };
         let rate = (HASTE * bandwidth_bps as f64).max(burst_bps.unwrap_or_default()) / 8e6;

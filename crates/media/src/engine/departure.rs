@@ -55,6 +55,7 @@ impl Engine {
         }
         let burst_bps = estimator.burst().map(|burst| burst.rate_bps);
         pacer.begin(now, estimator.bandwidth(), burst_bps);
+        let mut bytes = 0;
         while let Some(packet) = egress.pop(pacer) {
             let slot = self.slots.get(packet.slot);
             let encoding = self.encodings.get(packet.encoding);
@@ -90,13 +91,15 @@ impl Engine {
                     self.counters.rtp_retransmitted += u64::from(packet.repair_of.is_some());
                     pacer.on_sent(len);
                     if numbers_transport {
-                        estimator.on_sent(now, number, len, false);
+                        estimator.on_sent(now, number, len);
+                        bytes += len as u32;
                     }
                 }
                 // The sink has no transport for the session (any more).
                 None => {}
             }
         }
+        estimator.on_flushed(now, bytes);
         if estimator.burst().is_some() {
             self.depart_padding(now, key, abs_send_time, sink);
         }
@@ -143,7 +146,7 @@ impl Engine {
             };
             self.counters.padding_sent += 1;
             session.pacer.on_sent(len);
-            estimator.on_sent(now, number, len, true);
+            estimator.on_sent(now, number, len);
         }
     }
 

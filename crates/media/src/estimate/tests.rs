@@ -84,7 +84,9 @@ impl Path {
 
     fn send(&mut self, bytes: usize, padding: bool) {
         let number = self.estimator.next_number(self.now);
-        self.estimator.on_sent(self.now, number, bytes, padding);
+        self.estimator.on_sent(self.now, number, bytes);
+        let media = if padding { 0 } else { bytes as u32 };
+        self.estimator.on_flushed(self.now, media);
         if self.free.since(self.now) > Duration::from_millis(300) {
             return;
         }
@@ -230,7 +232,8 @@ fn remb_and_reports_count_where_there_is_no_transport_wide_feedback() {
     for n in 0..3000_u64 {
         let now = Time::from_millis(n);
         let number = lossy.next_number(now);
-        lossy.on_sent(now, number, 250, false);
+        lossy.on_sent(now, number, 250);
+        lossy.on_flushed(now, 250);
         if n % 1000 == 999 {
             lossy.on_report(now, 100);
         }

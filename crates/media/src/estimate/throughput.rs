@@ -22,11 +22,11 @@ pub(super) struct Throughput {
 
 impl Throughput {
     /// Takes note of a packet.
-    pub(super) fn on_packet(&mut self, at: Time, bytes: u16) {
+    pub(super) fn on_packet(&mut self, at: Time, bytes: u32) {
         self.advance(at);
         let place = self.current.unwrap_or_default() as usize % self.buckets.len();
         if let Some(bucket) = self.buckets.get_mut(place) {
-            *bucket = bucket.saturating_add(u32::from(bytes));
+            *bucket = bucket.saturating_add(bytes);
         }
     }
 
@@ -34,10 +34,9 @@ impl Throughput {
     pub(super) fn rate_bps(&mut self, at: Time) -> Option<f64> {
         self.advance(at);
         let place = self.current? as usize % self.buckets.len();
-        let all: u32 = self.buckets.iter().sum();
-        let whole = all - self.buckets.get(place)?;
-        (self.whole >= 2)
-            .then(|| f64::from(whole) * 8.0 / (BUCKET * self.whole as u32).as_secs_f64())
+        let all: u64 = self.buckets.iter().map(|&bytes| u64::from(bytes)).sum();
+        let whole = all - u64::from(*self.buckets.get(place)?);
+        (self.whole >= 2).then(|| whole as f64 * 8.0 / (BUCKET * self.whole as u32).as_secs_f64())
     }
 
     fn advance(&mut self, at: Time) {
