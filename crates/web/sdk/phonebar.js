@@ -452,8 +452,17 @@ async function place(number, encrypted, line) {
  * @param {MonitorCallback} [monitorcb]
  */
 async function supervise(verb, ccNumber, monitorcb) {
-  const reply = await request(verb, { ccNumber }).catch(() => ({ result: FAILED }));
-  monitorcb?.(reply.result === OK ? OK : FAILED);
+  const at = seat;
+  let done = false;
+  try {
+    const { result, rtc } = await request(verb, { ccNumber });
+    // Listening has begun when the sound is there.
+    if (rtc) await at?.join(ccNumber, rtc);
+    done = result === OK;
+  } catch {
+    if (verb === "startCallMonitor") tell("stopCallMonitor", { ccNumber });
+  }
+  monitorcb?.(done ? OK : FAILED);
 }
 
 /**

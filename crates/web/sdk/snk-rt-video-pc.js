@@ -350,8 +350,9 @@ export default class RtVideo {
         reply = { code: 200002, msg: "操作失败,服务受理超时" };
       }
     }
-    const { code, msg, rtc } = reply;
+    const { code, msg, rtc, events = [] } = reply;
     if (code !== 0 || this.#options.httpBackOnSuccess) this.#back(code, msg, fields.sid);
+    for (const event of events) this.#onFrame(event);
     return { code, msg, ...(rtc ? { rtc } : {}) };
   }
 

@@ -164,6 +164,14 @@ test("events reach the application as they are, several at once included", () =>
   assert.equal(RtVideo.Consts.VideoEventType.EXE_ERROR, RtVideo.Consts.VideoEventType.EXE_EVENT);
 });
 
+test("what comes with an answer is told like what comes by itself", async () => {
+  const { rtVideo, log } = agent();
+  const resources = { type: "EXCHANGE_CALL", data: { sid: "s1", msgType: 50201 } };
+  http.answer = { code: 0, msg: "ok", events: [resources] };
+  assert.deepEqual(await rtVideo.acceptChangePerson({ sid: "s1" }), { code: 0, msg: "ok" });
+  assert.deepEqual(log, [[resources.type, resources.data]]);
+});
+
 test("snapshots are for calls that are on", async () => {
   const { rtVideo, log } = agent();
   assert.equal((await rtVideo.snapshot()).code, 500001);

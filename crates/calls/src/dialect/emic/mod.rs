@@ -88,24 +88,21 @@ pub fn account(
     }))
 }
 
-/// What `call` returns at once for a number: 2 for an external line, 3 for an internal one, or what
-/// came out of a number that did not decrypt.
-#[must_use]
-pub fn dial(
-    cipher: &NumberCipher,
-    text: &str,
-    encrypted: bool,
-    is_extension: impl Fn(&str) -> bool,
-) -> Value {
-    let number = if encrypted {
-        match decrypted(cipher, text) {
-            number::Decrypted::Number(number) => number,
-            number::Decrypted::Other(other) => return json!(other),
-        }
-    } else {
-        text.to_owned()
-    };
-    json!(if is_extension(&number) { 3 } else { 2 })
+/// What `call` returns at once for an internal line.
+pub const LINE_INTERNAL: u8 = 3;
+/// And for an external one.
+pub const LINE_EXTERNAL: u8 = 2;
+
+/// The number that an application has encrypted.
+///
+/// # Errors
+///
+/// What came out instead of digits; `call` returns it, and nothing is dialled.
+pub fn plain_number(cipher: &NumberCipher, text: &str) -> Result<String, String> {
+    match decrypted(cipher, text) {
+        number::Decrypted::Number(number) => Ok(number),
+        number::Decrypted::Other(other) => Err(other),
+    }
 }
 
 fn decrypted(cipher: &NumberCipher, text: &str) -> number::Decrypted {
@@ -197,7 +194,13 @@ impl Dialect for Emic {
                 "result": { "type": "transferCallFaield", "data": failure(result) },
             }),
             "startCallMonitor" | "stopCallMonitor" | "joinFromMonitor" | "exitJoinMonitor"
-            | "endCallMonitor" | "terminateCall" => json!({ "result": u8::from(!ok) }),
+            | "endCallMonitor" | "terminateCall" => {
+                let grant = match &result.data {
+                    Data::Grant { grant } => grant.as_ref(),
+                    _ => None,
+                };
+                json!({ "result": u8::from(!ok), "rtc": grant.map(rtc) })
+            }
             _ => json!({ "code": if ok { codes::OK } else { code }, "info": info }),
         };
         (frame(reply), Vec::new())

@@ -462,20 +462,13 @@ fn an_encrypted_number_is_dialled_and_never_shown() {
     );
     assert_eq!(frames[0]["r"], json!(500));
 
-    let extension = |number: &str| number == "10010";
-    assert_eq!(dial(&cipher, text, true, extension), json!(2));
+    assert_eq!(plain_number(&cipher, text), Ok("13812345678".into()));
     assert_eq!(
-        dial(&cipher, "YSwz69v4BLPvDmU4BBrbCw", true, extension),
-        json!(3)
+        plain_number(&cipher, &number::encrypt(SEED, "abc")),
+        Err("abc".into())
     );
-    assert_eq!(
-        dial(&cipher, &number::encrypt(SEED, "abc"), true, extension),
-        json!("abc")
-    );
-    assert_eq!(
-        dial(&NumberCipher::None, "10010", false, |_| false),
-        json!(2)
-    );
+    assert_eq!(plain_number(&NumberCipher::None, text), Err(String::new()));
+    assert_eq!((LINE_EXTERNAL, LINE_INTERNAL), (2, 3));
 }
 
 #[test]

@@ -119,11 +119,14 @@ impl Dialect for Snk {
                 reply.insert("rtc".into(), json!(grant.as_ref().map(rtc)));
             }
         }
-        let switched = ticket.verb == "acceptChangePerson" && result.error == ErrorCode::Ok;
-        let resources = sid
-            .filter(|_| switched)
-            .map(|sid| event_frame(Control::StaffChangeLiveSrc, &sid, json!({})));
-        (reply, resources.into_iter().collect())
+        // Commands come by HTTP: what is to be told with the answer goes with it.
+        if let (Some(sid), "acceptChangePerson", ErrorCode::Ok) =
+            (&sid, ticket.verb.as_str(), result.error)
+        {
+            let resources = event_frame(Control::StaffChangeLiveSrc, sid, json!({}));
+            reply.insert("events".into(), json!([resources]));
+        }
+        (reply, Vec::new())
     }
 
     fn tell(&mut self, event: &Event) -> Vec<Frame> {
