@@ -53,6 +53,8 @@ const CHANGE_PERCENT: u64 = 3;
 const LEAST_BPS: u64 = 50_000;
 /// A peer that was sent media for this long and gave no feedback gives none.
 const FEEDBACK_WAIT: Duration = Duration::from_secs(1);
+/// Of so many packets to such a peer one is noted, so that feedback is recognised if it does come.
+const UNHEARD_NOTES: u64 = 32;
 /// Feedback missing for this long means that the path has failed, for each such time once more.
 const SILENCE: Duration = Duration::from_millis(1000);
 /// Distance of looks at what is due.
@@ -216,12 +218,18 @@ impl Estimator {
     /// [`on_sent`](Self::on_sent); if nothing does, the number is lost.
     #[inline]
     pub(crate) fn next_number(&mut self, now: Time) -> u64 {
-        self.log.next_number(now, self.source == Source::Feedback)
+        if self.source == Source::Missed {
+            return self.log.next_number_unheard();
+        }
+        self.log.next_number(now, true)
     }
 
     /// Notes that a packet of `bytes` left under `number`.
     #[inline]
     pub(crate) fn on_sent(&mut self, now: Time, number: u64, bytes: usize) {
+        if self.source == Source::Missed && !number.is_multiple_of(UNHEARD_NOTES) {
+            return;
+        }
         // No packet is longer than 1440 bytes.
         let bytes = bytes as u16;
         let probe = if self.prober.burst().is_some() {
@@ -264,6 +272,7 @@ impl Estimator {
         match self.source {
             Source::Awaited if silence > FEEDBACK_WAIT => {
                 self.source = Source::Missed;
+                self.log.forget();
                 self.prober.abandon(now);
             }
             Source::Feedback if silence > SILENCE + self.rtt => {

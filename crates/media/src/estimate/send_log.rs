@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crosspoint_wire::time::Time;
 
-const ENTRIES_MIN: usize = 256;
+const ENTRIES_MIN: usize = 64;
 /// A second of 4096 packets/s (40 Mbit/s).
 pub(super) const ENTRIES_MAX: usize = 4096;
 /// Feedback may take so long that a ring which overwrites younger packets is too small.
@@ -77,6 +77,18 @@ impl SendLog {
             entry.state = State::Settled;
         }
         self.newest
+    }
+
+    /// The same where nobody reports: nothing is known under most numbers, and nothing written.
+    #[inline]
+    pub(super) const fn next_number_unheard(&mut self) -> u64 {
+        self.newest += 1;
+        self.newest
+    }
+
+    /// Forgets all packets.
+    pub(super) fn forget(&mut self) {
+        self.entries.fill(Entry::default());
     }
 
     /// Notes that a packet left.
