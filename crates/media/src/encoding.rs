@@ -220,6 +220,18 @@ impl Encoding {
             .on_sender_report(publisher, now, wall, ntp, timestamp);
     }
 
+    /// The same, but only from the publisher's own reports.
+    pub(crate) fn reported_at(
+        &self,
+        publisher: &PublisherClock,
+        now: Time,
+        wall: NtpTime,
+    ) -> Option<u32> {
+        self.clock
+            .is_reported()
+            .then(|| self.timestamp_at(publisher, now, wall))?
+    }
+
     /// What the stream's clock reads at `now`, which the server's wall clock calls `wall`.
     pub(crate) fn timestamp_at(
         &self,

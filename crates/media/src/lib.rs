@@ -53,6 +53,7 @@ pub mod engine;
 pub mod event;
 pub mod inspect;
 pub mod sink;
+pub mod tap;
 
 mod assign;
 mod cache;

@@ -114,7 +114,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn write(&self, to: &mut Vec<u8>) {
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
         match self {
             Self::Packet(packet) => packet.write(to),
             Self::Keyframe { encoding } => to.extend([KEYFRAME, *encoding]),

@@ -8,6 +8,7 @@ use crosspoint_media::command::{Command as MediaCommand, CommandError};
 use crosspoint_media::config::{RelayId, RoomId, SessionId, TrackId};
 use crosspoint_media::event::Event as MediaEvent;
 use crosspoint_media::inspect::{Keyframe, SessionReport};
+use crosspoint_media::tap::TapDoor;
 use tokio::sync::oneshot;
 
 /// Settings of the media transport, fixed at start.
@@ -146,6 +147,13 @@ pub enum Command {
         relay: RelayId,
         /// The worker with the other end; `None` to stop.
         peer: Option<WorkerId>,
+    },
+    /// Carries a relay's messages to a recorder, or stops to.
+    RouteTap {
+        /// The relay.
+        relay: RelayId,
+        /// The recorder; `None` to stop.
+        door: Option<TapDoor>,
     },
     /// Sends an application message on the session's data channel of that reliability.
     /// Dropped and counted when there is no such channel or its queue is full.

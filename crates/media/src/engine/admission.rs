@@ -111,6 +111,13 @@ impl Engine {
         let Some(encoding) = self.encodings.get(key) else {
             return;
         };
+        if arrival.payload.is_empty() {
+            // Padding. Those at the other ends of relays count numbers, too.
+            self.relay_packet(encoding.track, key, arrival);
+        }
+        let Some(encoding) = self.encodings.get(key) else {
+            return;
+        };
         let facts = Default::default();
         let packet = SourcePacket {
             ext_seq,

@@ -59,7 +59,7 @@ impl Engine {
             }
             Command::OpenRelay { track, relay } => {
                 let track = self.track_key(track)?;
-                self.open_relay(track, relay);
+                self.open_relay(now, track, relay);
             }
             Command::AcceptRelay {
                 relay,

@@ -14,7 +14,7 @@ use crate::track::{Origin, Track, TrackKey};
 
 impl Engine {
     /// Copies a track to a relay from now on, with a keyframe first.
-    pub(super) fn open_relay(&mut self, track: TrackKey, id: RelayId) {
+    pub(super) fn open_relay(&mut self, now: Time, track: TrackKey, id: RelayId) {
         if self.names.relays.contains_key(&id) {
             return;
         }
@@ -24,7 +24,31 @@ impl Engine {
         if let Some(track) = self.tracks.get_mut(track) {
             track.relays.push(key);
         }
+        self.relay_clocks_of(now, track);
         self.request_keyframes_of(track);
+    }
+
+    /// Tells a track's relays what its clocks read: the next sender report may be seconds away.
+    fn relay_clocks_of(&mut self, now: Time, key: TrackKey) {
+        let Some(track) = self.tracks.get(key) else {
+            return;
+        };
+        let clock = match track.origin {
+            Origin::Session(session) => self.sessions.get(session).map(|s| &s.reporting.clock),
+            Origin::Relay(relay) => self.relays.get(relay).map(|relay| &relay.clock),
+        };
+        let Some(clock) = clock else {
+            return;
+        };
+        let wall = self.config.wall_clock.ntp(now);
+        let clocks: Vec<_> = track
+            .encodings
+            .iter()
+            .filter_map(|&key| Some((key, self.encodings.get(key)?.reported_at(clock, now, wall)?)))
+            .collect();
+        for (encoding, timestamp) in clocks {
+            self.relay_clock(key, encoding, wall, timestamp);
+        }
     }
 
     /// Offers what a relay brings to the listeners of a room.

@@ -94,6 +94,11 @@ impl StreamClock {
         });
     }
 
+    /// Whether the publisher has said what its clock reads.
+    pub(crate) const fn is_reported(&self) -> bool {
+        self.report.is_some()
+    }
+
     /// The stream's timestamp at `now`, which the server's wall clock calls `server_ntp`: what a
     /// sender report about it has to say. From the publisher's sender reports, or, while there is
     /// none, from the arrival of packets. `None` before anything came.

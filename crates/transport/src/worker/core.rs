@@ -408,6 +408,8 @@ impl Core {
     /// Lets the engine hand out what is due, and collects what it has to tell.
     pub(super) fn flush(&mut self, links: &mut Links, now: Time) {
         let mut sink = Sink {
+            now,
+            wall: self.plan.engine.wall_clock.ntp(now),
             sessions: &mut self.sessions,
             links,
             counters: &mut self.counters,

@@ -1,6 +1,7 @@
-//! What leads out of a worker: its UDP ports, its TCP connections, its relays to other workers.
+//! What leads out of a worker: its UDP ports, its TCP connections, its relays to other workers, its taps.
 
 use super::relays::Relays;
+use super::taps::Taps;
 use crate::path::{Link, Path};
 use crate::tcp::Connections;
 use crate::udp::{Port, RecvCounters, SendCounters};
@@ -10,6 +11,7 @@ pub(crate) struct Links {
     pub(crate) ports: Vec<Port>,
     pub(crate) tcp: Connections,
     pub(crate) relays: Relays,
+    pub(crate) taps: Taps,
     /// What came in through the ports.
     pub(crate) received: RecvCounters,
     /// Events that the control plane did not take.
@@ -45,6 +47,7 @@ impl Links {
         }
         self.tcp.clear();
         self.relays.clear();
+        self.taps.clear();
     }
 
     /// Totals of all ways, by name. Names are stable.
@@ -72,6 +75,8 @@ impl Links {
             ("tcp_refused", tcp.refused),
             ("tcp_sent", tcp.frames_sent),
             ("tcp_send_dropped", tcp.dropped),
+            ("tap_sent", self.taps.sent()),
+            ("tap_dropped", self.taps.dropped()),
             ("events_dropped", self.events_dropped),
         ]
         .into_iter()

@@ -16,6 +16,7 @@ mod outbox;
 mod relays;
 mod sessions;
 mod sink;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -39,6 +40,7 @@ use self::links::Links;
 use self::outbox::{Outbox, Roster};
 use self::relays::Relays;
 pub(crate) use self::relays::{BATCHES_MAX, Batch, RelayDoor};
+use self::taps::Taps;
 use crate::api::{Command, DtlsVersions, Event, WorkerId};
 use crate::dtls::DtlsIdentity;
 use crate::path::{Link, Path};
@@ -180,6 +182,7 @@ impl Worker {
                 ports,
                 tcp: Connections::new(registry, first_connection),
                 relays: Relays::new(setup.doors),
+                taps: Taps::default(),
                 received: RecvCounters::default(),
                 events_dropped: 0,
             },
@@ -262,6 +265,7 @@ impl Worker {
             core.flush(&mut self.links, now);
             self.links.flush();
             core.note_turn(|| self.plan.clock.now().since(self.turn_began));
+            self.links.taps.flush(now);
             self.watch_for_room()?;
             self.pass_events(core);
         }
@@ -320,6 +324,7 @@ impl Worker {
         if !self.links.tcp.is_empty() {
             due = due.min(self.next_tcp_sweep);
         }
+        due = due.min(self.links.taps.due());
         if self.outbox.is_waiting() {
             due = due.min(self.plan.clock.now() + outbox::RETRY);
         }

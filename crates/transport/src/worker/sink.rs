@@ -3,6 +3,7 @@
 
 use crosspoint_media::config::{RelayId, SessionKey};
 use crosspoint_media::sink::PacketSink;
+use crosspoint_wire::time::{NtpTime, Time};
 
 use super::counters::Counters;
 use super::links::Links;
@@ -13,6 +14,9 @@ use crate::srtp::{MAX_RTCP_OVERHEAD, MAX_RTP_OVERHEAD, SrtpError};
 
 /// The engine's view of everything behind it, for one flush.
 pub(super) struct Sink<'a> {
+    pub(super) now: Time,
+    /// What the wall clock reads at `now`.
+    pub(super) wall: NtpTime,
     pub(super) sessions: &'a mut Sessions,
     pub(super) links: &'a mut Links,
     pub(super) counters: &'a mut Counters,
@@ -94,6 +98,8 @@ impl PacketSink for Sink<'_> {
     }
 
     fn relay(&mut self, relay: RelayId, message: &[u8]) {
-        self.links.relays.push(relay, message);
+        if !self.links.taps.push(self.now, relay, self.wall, message) {
+            self.links.relays.push(relay, message);
+        }
     }
 }

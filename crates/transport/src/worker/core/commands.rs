@@ -50,6 +50,7 @@ impl Core {
                 let worker = peer.map(|worker| usize::from(worker.0));
                 links.relays.route(relay, worker);
             }
+            Command::RouteTap { relay, door } => links.taps.route(relay, door),
             Command::SendData {
                 session,
                 channel,

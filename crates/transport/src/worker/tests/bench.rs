@@ -13,6 +13,7 @@ use super::super::clock::Clock;
 use super::super::core::{Core, Plan};
 use super::super::links::Links;
 use super::super::relays::Relays;
+use super::super::taps::Taps;
 use crate::api::{Command, DtlsVersions, Event, WorkerReport};
 use crate::demux::Kind;
 use crate::dtls::DtlsIdentity;
@@ -67,6 +68,7 @@ impl Bench {
                 ports: vec![Port::new(socket)],
                 tcp: Connections::new(poll.registry().try_clone().unwrap(), 9),
                 relays: Relays::new(vec![]),
+                taps: Taps::default(),
                 received: RecvCounters::default(),
                 events_dropped: 0,
             },

@@ -1,0 +1,287 @@
+//! What a recorder gets of tracks: the messages of a relay whose other end is not an engine.
+//!
+//! A tap is opened as a relay is ([`Command::OpenRelay`](crate::command::Command::OpenRelay)): each
+//! packet comes once, at the track's own layers, retransmissions included, in the order of arrival.
+//! Messages travel in [`TapBatch`]es through a bounded [`TapDoor`]. Who reads too slowly loses whole
+//! batches and is told how many messages that were; the forwarding of media never waits. Nothing
+//! goes back on this way: keyframes are asked for by a command.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use crosspoint_wire::ids::PayloadType;
+use crosspoint_wire::time::NtpTime;
+
+use crate::config::RelayId;
+use crate::relay::{Message, RelayedPacket};
+
+/// Batches that may wait for a recorder: with some 20 ms of media in each, this is many seconds of a
+/// disk that stands still.
+pub const TAP_BATCHES_MAX: usize = 1024;
+
+/// Relay, time and length before each message.
+const PREFIX_BYTES: usize = 20;
+
+/// What a tap brings.
+#[derive(Clone, Copy, Debug)]
+pub enum TapMessage<'a> {
+    /// A packet. An empty payload is padding: its number is used, and that is all of it.
+    Packet(TapPacket<'a>),
+    /// The clock of one of the track's encodings read `timestamp` when the server's wall clock read
+    /// `wall`: from the publisher's sender reports.
+    Clock {
+        /// Place among the track's encodings, 0 = lowest quality.
+        encoding: u8,
+        /// Wall clock of the server.
+        wall: NtpTime,
+        /// RTP timestamp.
+        timestamp: u32,
+    },
+}
+
+/// A packet as its publisher made it.
+#[derive(Clone, Copy, Debug)]
+pub struct TapPacket<'a> {
+    /// Place among the track's encodings, 0 = lowest quality.
+    pub encoding: u8,
+    /// Another number: another stream in the encoding's place.
+    pub epoch: u8,
+    /// Marker bit.
+    pub marker: bool,
+    /// Payload type, as the track declares it.
+    pub payload_type: PayloadType,
+    /// Sequence number.
+    pub sequence_number: u16,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// Payload, without RTX and padding.
+    pub payload: &'a [u8],
+}
+
+impl<'a> TapMessage<'a> {
+    /// From a message of a relay; `None` for what only engines need.
+    #[must_use]
+    pub fn parse(message: &'a [u8]) -> Option<Self> {
+        match Message::parse(message)? {
+            Message::Packet(packet) => Some(Self::Packet(TapPacket {
+                encoding: packet.encoding,
+                epoch: packet.epoch,
+                marker: packet.marker,
+                payload_type: packet.payload_type,
+                sequence_number: packet.sequence_number,
+                timestamp: packet.timestamp,
+                payload: packet.payload,
+            })),
+            Message::Clock {
+                encoding,
+                wall,
+                timestamp,
+            } => Some(Self::Clock {
+                encoding,
+                wall,
+                timestamp,
+            }),
+            Message::Keyframe { .. } => None,
+        }
+    }
+
+    /// Appends the message as an engine writes it: for tests and load generators that stand in for
+    /// one.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        let message = match *self {
+            Self::Packet(packet) => Message::Packet(RelayedPacket {
+                encoding: packet.encoding,
+                epoch: packet.epoch,
+                marker: packet.marker,
+                payload_type: packet.payload_type,
+                sequence_number: packet.sequence_number,
+                timestamp: packet.timestamp,
+                extensions: Default::default(),
+                payload: packet.payload,
+            }),
+            Self::Clock {
+                encoding,
+                wall,
+                timestamp,
+            } => Message::Clock {
+                encoding,
+                wall,
+                timestamp,
+            },
+        };
+        message.write(to);
+    }
+}
+
+/// Messages of one worker, in order. Its buffer goes back to the worker when it is dropped.
+#[derive(Debug)]
+pub struct TapBatch {
+    bytes: Vec<u8>,
+    lost: u64,
+    home: Option<SyncSender<Vec<u8>>>,
+}
+
+impl TapBatch {
+    /// An empty batch in `buffer`, which goes to `home` afterwards. `lost` messages before it found
+    /// the door closed.
+    #[must_use]
+    pub fn new(mut buffer: Vec<u8>, lost: u64, home: Option<SyncSender<Vec<u8>>>) -> Self {
+        buffer.clear();
+        Self {
+            bytes: buffer,
+            lost,
+            home,
+        }
+    }
+
+    /// Appends a message that left an engine when the server's wall clock read `wall`.
+    pub fn push(&mut self, relay: RelayId, wall: NtpTime, message: &[u8]) {
+        let Ok(len) = u32::try_from(message.len()) else {
+            return;
+        };
+        self.bytes.reserve(PREFIX_BYTES + message.len());
+        self.bytes.extend_from_slice(&relay.0.to_le_bytes());
+        self.bytes.extend_from_slice(&wall.0.to_le_bytes());
+        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.extend_from_slice(message);
+    }
+
+    /// The messages that are understood: whose, when, what.
+    pub fn messages(&self) -> impl Iterator<Item = (RelayId, NtpTime, TapMessage<'_>)> {
+        self.raw()
+            .filter_map(|(relay, wall, message)| Some((relay, wall, TapMessage::parse(message)?)))
+    }
+
+    /// How many messages of its worker were lost right before it.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn raw(&self) -> impl Iterator<Item = (RelayId, NtpTime, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        core::iter::from_fn(move || {
+            let (id, tail) = rest.split_first_chunk()?;
+            let (wall, tail) = tail.split_first_chunk()?;
+            let (len, tail) = tail.split_first_chunk()?;
+            let (message, tail) = tail.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+            rest = tail;
+            let wall = NtpTime(u64::from_le_bytes(*wall));
+            Some((RelayId(u64::from_le_bytes(*id)), wall, message))
+        })
+    }
+}
+
+impl Drop for TapBatch {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            let _ = home.try_send(core::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// A recorder's door: batches of all workers wait behind it. Clones lead to the same recorder.
+#[derive(Clone, Debug)]
+pub struct TapDoor {
+    id: u64,
+    batches: SyncSender<TapBatch>,
+}
+
+impl PartialEq for TapDoor {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for TapDoor {}
+
+impl TapDoor {
+    /// A door and the queue behind it, which holds [`TAP_BATCHES_MAX`] batches.
+    #[must_use]
+    pub fn new() -> (Self, Receiver<TapBatch>) {
+        static DOORS: AtomicU64 = AtomicU64::new(0);
+        let (batches, queue) = sync_channel(TAP_BATCHES_MAX);
+        let id = DOORS.fetch_add(1, Ordering::Relaxed);
+        (Self { id, batches }, queue)
+    }
+
+    /// Hands a batch over without waiting.
+    ///
+    /// # Errors
+    /// The number of messages that are lost because the queue is full or the recorder gone.
+    pub fn hand_over(&self, batch: TapBatch) -> Result<(), u64> {
+        self.batches.try_send(batch).map_err(|error| {
+            let (TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = error;
+            batch.raw().count() as u64
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(sequence_number: u16, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let packet = TapPacket {
+            encoding: 1,
+            epoch: 2,
+            marker: true,
+            payload_type: 96,
+            sequence_number,
+            timestamp: 7,
+            payload,
+        };
+        TapMessage::Packet(packet).write(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_batch_brings_what_was_put_in_and_its_buffer_goes_home() {
+        let (home, returned) = sync_channel(1);
+        let (door, queue) = TapDoor::new();
+        let mut batch = TapBatch::new(Vec::new(), 3, Some(home));
+        batch.push(RelayId(9), NtpTime(5), &packet(1, b"one"));
+        batch.push(RelayId(9), NtpTime(6), b"not understood");
+        batch.push(RelayId(8), NtpTime(7), &packet(2, b""));
+        door.hand_over(batch).unwrap();
+        let batch = queue.try_recv().unwrap();
+        assert_eq!(batch.lost(), 3);
+        let found: Vec<_> = batch
+            .messages()
+            .map(|(relay, wall, message)| match message {
+                TapMessage::Packet(p) => (relay.0, wall.0, p.sequence_number, p.payload.to_vec()),
+                TapMessage::Clock { .. } => panic!("no clock was put in"),
+            })
+            .collect();
+        assert_eq!(found, [(9, 5, 1, b"one".to_vec()), (8, 7, 2, Vec::new())]);
+        drop(batch);
+        assert!(returned.try_recv().unwrap().capacity() > 0);
+    }
+
+    #[test]
+    fn a_door_that_nobody_reads_says_how_much_is_lost() {
+        let (door, queue) = TapDoor::new();
+        for _ in 0..TAP_BATCHES_MAX {
+            door.hand_over(TapBatch::new(Vec::new(), 0, None)).unwrap();
+        }
+        let mut batch = TapBatch::new(Vec::new(), 0, None);
+        batch.push(RelayId(1), NtpTime(1), &packet(1, b"a"));
+        batch.push(RelayId(1), NtpTime(1), &packet(2, b"b"));
+        assert_eq!(door.hand_over(batch), Err(2));
+        drop(queue);
+        assert_eq!(door.hand_over(TapBatch::new(Vec::new(), 0, None)), Err(0));
+    }
+}
