@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use crosspoint_media::config::{SessionId, TrackSource};
+use crosspoint_media::config::{PayloadConfig, RelayId, SessionId, TrackSource};
 use crosspoint_media::inspect::Keyframe;
+use crosspoint_media::tap::TapDoor;
 use crosspoint_wire::sdp::SdpError;
 use tokio::sync::{broadcast, mpsc};
 
@@ -131,6 +132,13 @@ pub trait RoomControl: Send + Sync + 'static {
         age_max: Duration,
         patience: Duration,
     ) -> Result<Option<Keyframe>, ControlError>;
+    /// Has the packets of all tracks of a room, present and future ones, brought to a recorder's
+    /// door, until the tap is closed or the room ends. Who forwards into the room is heard, too.
+    async fn open_tap(&self, room: &RoomName, door: TapDoor) -> Result<Tap, ControlError>;
+    /// Ends a tap.
+    async fn close_tap(&self, tap: TapId);
+    /// Asks the publisher of a tapped track for a keyframe.
+    async fn request_keyframe(&self, tap: TapId, relay: RelayId);
 
     /// Everything that happens in all rooms, for SSE and webhooks. A receiver that lags loses the
     /// oldest and is told how many.
@@ -329,6 +337,44 @@ pub enum SessionEvent {
     Draining,
     /// Its stay has ended. The last event.
     Ended(Reason),
+}
+
+/// A tap, unique on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TapId(pub u64);
+
+/// An open tap of a room.
+#[derive(Debug)]
+pub struct Tap {
+    /// For later calls.
+    pub id: TapId,
+    /// Which tracks there are. Bounded: when its reader falls 1024 events behind, the tap is closed
+    /// and the events end without [`TapEvent::Ended`].
+    pub events: mpsc::Receiver<TapEvent>,
+}
+
+/// What becomes of the tracks of a tapped room.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TapEvent {
+    /// A track is there, or has changed: told before its first packet comes.
+    Track(Box<TapTrack>),
+    /// A track is gone.
+    Gone(RelayId),
+    /// The room has ended. The last event.
+    Ended(Reason),
+}
+
+/// A track of a tapped room.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TapTrack {
+    /// By which its packets are known.
+    pub relay: RelayId,
+    /// Whose it is.
+    pub participant: ParticipantInfo,
+    /// The track.
+    pub track: TrackInfo,
+    /// Formats that it may have.
+    pub payloads: Vec<PayloadConfig>,
 }
 
 /// Something that happened, for SSE and webhooks.

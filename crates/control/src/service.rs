@@ -14,6 +14,7 @@
 //! | `offers` | an offer becomes tracks and slots |
 //! | `tracks` | tracks appear, are muted and disappear; who wants which |
 //! | `routing` | links and relays that bring tracks to the workers of their rooms |
+//! | `taps` | the tracks of a room to a recorder |
 //! | `messages` | application messages |
 //! | `reports` | what workers answer about rooms and tracks |
 //! | `worker_events` | what workers tell |
@@ -23,8 +24,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crosspoint_media::config::SessionId;
+use crosspoint_media::config::{RelayId, SessionId};
 use crosspoint_media::inspect::Keyframe;
+use crosspoint_media::tap::TapDoor;
 use crosspoint_transport::Transport;
 use crosspoint_transport::api::{DelayHistogram, Event, IceCredentials, WorkerId};
 use crosspoint_wire::codec::Codec;
@@ -33,7 +35,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MessageCodec, MutedBy, Offer,
-    OfferProblem, ParticipantPatch, RoomControl, RoomEvent, RoomPatch,
+    OfferProblem, ParticipantPatch, RoomControl, RoomEvent, RoomPatch, Tap, TapId,
 };
 use crate::model::{
     Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings,
@@ -51,6 +53,7 @@ mod reports;
 mod rooms;
 mod routing;
 mod state;
+mod taps;
 mod timers;
 mod tracks;
 mod worker_events;
@@ -377,6 +380,18 @@ impl RoomControl for Service {
         patience: Duration,
     ) -> Result<Option<Keyframe>, ControlError> {
         self.find_keyframe(room, track, age_max, patience).await
+    }
+
+    async fn open_tap(&self, room: &RoomName, door: TapDoor) -> Result<Tap, ControlError> {
+        self.step(|state| state.open_tap(room, door))
+    }
+
+    async fn close_tap(&self, tap: TapId) {
+        self.step(|state| state.close_tap(tap));
+    }
+
+    async fn request_keyframe(&self, tap: TapId, relay: RelayId) {
+        self.step(|state| state.request_tapped_keyframe(tap, relay));
     }
 
     fn events(&self) -> broadcast::Receiver<RoomEvent> {

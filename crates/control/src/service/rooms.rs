@@ -125,6 +125,7 @@ impl State {
         let Ok(info) = self.room_info(id) else {
             return;
         };
+        self.end_taps(id, reason);
         self.timers.clear(Timer::RoomEmpty(id));
         let Some(room) = self.rooms.remove(&id) else {
             return;

@@ -86,6 +86,7 @@ impl State {
         for (worker, rooms) in wanted {
             self.relay_to(id, worker, &rooms);
         }
+        self.route_taps(id);
     }
 
     /// Has a copy of a track on `worker`, offered in `rooms` and in no others.
@@ -150,7 +151,7 @@ impl State {
     }
 
     /// The track as its publisher's session declares it. Muting is done where it is published.
-    fn relayed_config(&self, id: TrackId) -> Option<ReceiveConfig> {
+    pub(super) fn relayed_config(&self, id: TrackId) -> Option<ReceiveConfig> {
         let track = self.tracks.get(&id)?;
         let negotiated = self.people.get(&track.owner)?.negotiated.as_ref()?;
         let config = negotiated
@@ -174,6 +175,7 @@ impl State {
     }
 
     pub(super) fn close_relays(&mut self, id: TrackId) {
+        self.close_taps_of(id);
         let workers = self
             .tracks
             .get(&id)
@@ -217,7 +219,7 @@ impl State {
         }
     }
 
-    fn worker_of(&self, id: TrackId) -> Option<WorkerId> {
+    pub(super) fn worker_of(&self, id: TrackId) -> Option<WorkerId> {
         let owner = self.tracks.get(&id)?.owner;
         Some(self.people.get(&owner)?.worker)
     }

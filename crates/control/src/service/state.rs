@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use super::ControlConfig;
 use super::counters::Counters;
 use super::queue::{Budget, EventQueue, Overflow};
+use super::taps::RoomTap;
 use super::timers::{Timer, Timers};
 use super::workers::{Pool, Workers};
-use crate::api::{ControlError, RoomEvent, SessionEvent, TrackDescription};
+use crate::api::{ControlError, RoomEvent, SessionEvent, TapId, TrackDescription};
 use crate::model::{
     Identity, ParticipantState, Permissions, Reason, RoomName, RoomSettings, TrackSid,
 };
@@ -37,6 +38,7 @@ pub(super) struct State {
     pub(super) sessions: HashMap<SessionId, ParticipantId>,
     pub(super) tracks: HashMap<TrackId, Track>,
     pub(super) track_ids: HashMap<TrackSid, TrackId>,
+    pub(super) taps: BTreeMap<TapId, RoomTap>,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
     pub(super) draining: bool,
@@ -165,6 +167,7 @@ impl State {
             sessions: HashMap::new(),
             tracks: HashMap::new(),
             track_ids: HashMap::new(),
+            taps: BTreeMap::new(),
             timers: Timers::default(),
             counters: Counters::default(),
             draining: false,

@@ -199,6 +199,10 @@ impl Workers for Recorded {
                 let to = peer.map_or("nowhere".to_owned(), |peer| peer.0.to_string());
                 (format!("RouteRelay to {to}"), Ok(()))
             }
+            Command::RouteTap { door, .. } => {
+                let to = door.map_or("nowhere", |_| "a recorder");
+                (format!("RouteTap to {to}"), Ok(()))
+            }
             Command::SendData { payload, .. } => (
                 format!("SendData {}", String::from_utf8_lossy(&payload)),
                 Ok(()),

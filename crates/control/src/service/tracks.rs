@@ -196,6 +196,7 @@ impl State {
     }
 
     pub(super) fn announce_track_update(&mut self, id: TrackId) {
+        self.route_taps(id);
         let Some((owner, info)) = self.owner_and_info(id) else {
             return;
         };

@@ -174,6 +174,10 @@ fn copy_of(command: &Command) -> Option<Command> {
             relay: *relay,
             peer: *peer,
         },
+        Command::RouteTap { relay, door } => Command::RouteTap {
+            relay: *relay,
+            door: door.clone(),
+        },
         Command::SendData {
             session,
             channel,
