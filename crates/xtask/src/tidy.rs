@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["transport", "media", "wire"]),
     ("calls", &["control", "media", "wire"]),
     ("store", &[]),
+    ("record", &["media", "wire"]),
     ("web", &[]),
     (
         "server",
@@ -28,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "media",
             "wire",
+            "record",
             "web",
             "bench",
         ],
@@ -56,6 +58,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("transport", &["axum", "serde", "serde_json"]),
     ("control", &["axum", "serde", "serde_json", "sqlx"]),
     ("calls", &["axum", "libc", "sqlx"]),
+    ("record", &["axum", "sqlx"]),
 ];
 
 /// Lines above which a source file is refused; from `WARN_LINES` on it is named.
