@@ -75,7 +75,7 @@ export async function token(room, identity, grants = {}) {
 async function api(server, method, path, body) {
   const jwt = new AccessToken(KEY, SECRET, { identity: "admin", ttl: "10m" });
   const room = decodeURIComponent(path.match(/\/v1\/rooms\/([^/]+)/)?.[1] ?? "");
-  jwt.addGrant({ roomAdmin: true, roomCreate: true, roomList: true, room });
+  jwt.addGrant({ roomAdmin: true, roomCreate: true, roomList: true, roomRecord: true, room });
   const response = await fetch(server.url + path, {
     method,
     headers: {

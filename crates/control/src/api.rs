@@ -12,8 +12,8 @@ use crosspoint_wire::sdp::SdpError;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::model::{
-    Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings, SlotInfo,
-    SubscriptionWish, TrackInfo, TrackSid,
+    Identity, ParticipantInfo, Permissions, Reason, RecordingPolicy, RoomInfo, RoomName,
+    RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
 use crate::report::RoomReport;
 
@@ -171,6 +171,8 @@ pub struct RoomPatch {
     pub max_participants: Option<u32>,
     /// See [`RoomSettings::top_audio`].
     pub top_audio: Option<u8>,
+    /// See [`RoomSettings::recording`].
+    pub recording: Option<RecordingPolicy>,
 }
 
 /// Changes to a participant; `None` leaves as it is.

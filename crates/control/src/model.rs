@@ -93,6 +93,43 @@ pub struct RoomSettings {
     pub max_participants: u32,
     /// How many of the loudest speakers are forwarded; 0: all that have slots. Default 3.
     pub top_audio: u8,
+    /// Whether and how it is recorded.
+    pub recording: RecordingPolicy,
+}
+
+/// Whether and how a room is recorded. Carried out by who opens taps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordingPolicy {
+    /// When.
+    pub when: RecordWhen,
+    /// What comes of it, where it is recorded without being asked.
+    pub mode: RecordMode,
+    /// Whether the room ends when its recording fails.
+    pub end_on_failure: bool,
+}
+
+/// When a room is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordWhen {
+    /// Never, whoever asks.
+    Off,
+    /// When it is asked for.
+    #[default]
+    OnDemand,
+    /// From its start.
+    Always,
+}
+
+/// What comes of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordMode {
+    /// Each track a file of its own.
+    #[default]
+    Individual,
+    /// Also one stereo file of sound.
+    Call,
+    /// Also one file with everything.
+    Mixed,
 }
 
 impl Default for RoomSettings {
@@ -103,6 +140,7 @@ impl Default for RoomSettings {
             departure_timeout: Duration::from_secs(20),
             max_participants: 0,
             top_audio: 3,
+            recording: RecordingPolicy::default(),
         }
     }
 }
@@ -229,6 +267,8 @@ pub enum Reason {
     Empty,
     /// Moved to another room: gone from this one, its stay goes on.
     Moved,
+    /// The room's recording failed, and it may not go on without.
+    RecordingFailed,
 }
 
 impl Reason {
@@ -251,6 +291,7 @@ impl Reason {
             Self::ServerShutdown => "server_shutdown",
             Self::Empty => "empty",
             Self::Moved => "moved",
+            Self::RecordingFailed => "recording_failed",
         }
     }
 }

@@ -371,3 +371,6 @@ impl Progress {
         fs::rename(new, path)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -300,3 +300,6 @@ impl Clock {
         self.unix_micros + self.started.elapsed().as_micros() as Micros
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -574,3 +574,6 @@ impl Head {
         out(Output::Frame { at, keyframe, data });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What all front doors share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crosspoint_control::api::RoomControl;
@@ -9,6 +9,7 @@ use crosspoint_store::Store;
 
 use crate::auth::Keys;
 use crate::config::Config;
+use crate::recordings::Recordings;
 use crate::report::Reporter;
 use crate::signal::Sessions;
 use crate::whip::Resources;
@@ -28,6 +29,7 @@ pub struct App {
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) signal: Sessions,
     pub(crate) whip: Resources,
+    recordings: OnceLock<Arc<Recordings>>,
     pub(crate) started: Instant,
     draining: AtomicBool,
 }
@@ -52,9 +54,20 @@ impl App {
             reporter: Arc::default(),
             signal: Sessions::default(),
             whip: Resources::default(),
+            recordings: OnceLock::new(),
             started: Instant::now(),
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// Makes recordings possible; to be called once.
+    pub(crate) fn set_recordings(&self, recordings: Arc<Recordings>) {
+        let _ = self.recordings.set(recordings);
+    }
+
+    /// Recordings, if they are switched on.
+    pub(crate) fn recordings(&self) -> Option<&Arc<Recordings>> {
+        self.recordings.get()
     }
 
     /// Whether joins are refused because the server is stopping.

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod config;
 pub mod development;
 pub mod http;
+pub mod recordings;
 pub mod server;
 
 mod media;

@@ -1,16 +1,18 @@
-//! The `crosspoint` binary: `serve`, `token`, `check`, `load`.
+//! The `crosspoint` binary: `serve`, `token`, `check`, `verify`, `compose`, `load`.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use crosspoint_bench::load::{KeyPair, Load};
+use crosspoint_record::Mode;
 use crosspoint_server::auth::{GrantOption, Keys, TokenRequest};
 use crosspoint_server::config::load::{Loaded, load};
 use crosspoint_server::config::{Config, Log, LogFormat};
-use crosspoint_server::{RunningServer, Server, development};
+use crosspoint_server::{RunningServer, Server, development, recordings};
 use tracing_subscriber::EnvFilter;
 
 /// A media server: rooms in which people in browsers, and WHIP and WHEP clients, see and hear each
@@ -34,6 +36,20 @@ enum Command {
     Token(TokenArgs),
     /// Says what is wrong with the settings
     Check,
+    /// Says what of a recording, or of a folder of them, is not as its manifest says
+    Verify {
+        /// A recording's folder, or one with recordings in it
+        dir: PathBuf,
+    },
+    /// Makes the composed file of a recording, anew if there is one, with ffmpeg
+    Compose {
+        /// A recording's folder
+        dir: PathBuf,
+        /// What to make: `call` (stereo sound) or `mixed` (everything); as it was asked for if left
+        /// out
+        #[arg(long, value_parser = ["call", "mixed"])]
+        mode: Option<String>,
+    },
     /// Lets many clients join a server, this one's neighbour or another, and measures what it costs
     Load(Box<Load>),
 }
@@ -77,6 +93,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => serve(loaded),
         Command::Token(args) => token(args, &loaded.config),
         Command::Check => check(&loaded, cli.config.as_deref()),
+        Command::Verify { dir } => verify(&dir),
+        Command::Compose { dir, mode } => compose(&dir, mode.as_deref()),
         Command::Load(args) => load_test(*args, &loaded.config),
     }
 }
@@ -199,6 +217,34 @@ fn check(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
         Some(file) => println!("{} is good", file.display()),
         None => println!("the settings are good"),
     }
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the findings are this command's output"
+)]
+fn verify(dir: &Path) -> anyhow::Result<()> {
+    let problems = recordings::verify(dir).with_context(|| dir.display().to_string())?;
+    for problem in &problems {
+        println!("{problem}");
+    }
+    anyhow::ensure!(problems.is_empty(), "{} problems", problems.len());
+    println!("{} is good", dir.display());
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the file is this command's output")]
+fn compose(dir: &Path, mode: Option<&str>) -> anyhow::Result<()> {
+    let mode = match mode {
+        Some("call") => Some(Mode::Call),
+        Some("mixed") => Some(Mode::Mixed),
+        _ => None,
+    };
+    let progress = |percent| println!("{percent} %");
+    let composed = recordings::compose(dir, mode, progress);
+    let name = tokio::runtime::Runtime::new()?.block_on(composed)?;
+    println!("{}", dir.join(name).display());
     Ok(())
 }
 

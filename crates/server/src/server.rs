@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::auth::Keys;
 use crate::config::Config;
+use crate::recordings::Recordings;
 use crate::report::history::Historian;
 use crate::{development, http, records, webhook};
 
@@ -92,7 +93,9 @@ impl Server {
             .context("there is no address to listen on")?
             .local_addr()?;
         let tls = tls(&config).await?;
-        webhook::start(&config.webhooks, &access.keys, control.events())?;
+        let recordings = Recordings::start(&config, Arc::clone(&control))?;
+        let recorded = recordings.as_ref().map(|recordings| recordings.events());
+        webhook::start(&config.webhooks, &access.keys, control.events(), recorded)?;
 
         let header_timeout = Duration::from_secs(config.http.header_timeout_s);
         let store = records::open(&config).await?;
@@ -104,6 +107,9 @@ impl Server {
             app.control.events(),
         );
         app.reporter.start(Arc::clone(&app.control), historian);
+        if let Some(recordings) = recordings {
+            app.set_recordings(recordings);
+        }
         let service =
             http::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
         let handle = Handle::new();

@@ -41,6 +41,15 @@ pub(crate) async fn render(app: &App) -> String {
         Some(Some(handle)) => handle.render(),
         _ => String::new(),
     };
+    if let Some(recordings) = app.recordings() {
+        for (name, value) in recordings.counters() {
+            let name = match name {
+                "active" => "crosspoint_recordings_active".to_owned(),
+                name => format!("crosspoint_recording_{name}_total"),
+            };
+            put(&mut text, &name, value as f64);
+        }
+    }
     for (name, value) in app.control.metrics().await {
         put(&mut text, &format!("crosspoint_{name}"), value);
     }

@@ -239,3 +239,6 @@ fn opus_duration_us(packet: &[u8]) -> Option<u64> {
         .contains(&(frame_us * frames))
         .then_some(frame_us * frames)
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,6 +140,30 @@ impl Grant {
         self.require_room(room)
     }
 
+    /// Recording a room, or seeing what was recorded of it; `None`: of some room.
+    ///
+    /// # Errors
+    /// Without `roomRecord`, or with a token for another room.
+    pub fn require_record(&self, room: Option<&str>) -> Result<(), Denied> {
+        self.require(self.video.room_record, "roomRecord")?;
+        match room {
+            Some(room) if !self.video.room.is_empty() && self.video.room != room => {
+                Err(Denied::Room)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which room's recordings it may see, of those that are wanted; `None`: all rooms'.
+    ///
+    /// # Errors
+    /// Without `roomRecord`, or with a token for another room.
+    pub fn require_recordings(&self, wanted: Option<String>) -> Result<Option<String>, Denied> {
+        self.require_record(wanted.as_deref())?;
+        let own = Some(self.video.room.clone()).filter(|room| !room.is_empty());
+        Ok(wanted.or(own))
+    }
+
     /// Moving or forwarding a participant of `room` into `to`: `roomAdmin` for the first, and for
     /// the second `destinationRoom`, or `roomCreate`, which is a grant for all rooms.
     ///

@@ -18,7 +18,7 @@ use crate::text::{nearest, resembles};
 const PREFIX: &str = "CROSSPOINT_";
 
 /// Keys whose values are not repeated in errors.
-const SECRET_KEYS: [&str; 2] = ["keys", "media.ice_credential"];
+const SECRET_KEYS: [&str; 3] = ["keys", "media.ice_credential", "recording.target_options"];
 
 /// What is wrong with the settings: one line for each finding.
 #[derive(Debug, thiserror::Error)]

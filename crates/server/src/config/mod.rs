@@ -33,6 +33,7 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub store: StoreConfig,
     pub history: History,
+    pub recording: Recording,
     pub stop: Stop,
     pub log: Log,
 }
@@ -148,6 +149,18 @@ pub struct History {
 #[expect(missing_docs, reason = "config/crosspoint.toml documents the keys")]
 pub struct Stop {
     pub drain_s: u64,
+}
+
+/// Section `recording`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/crosspoint.toml documents the keys")]
+pub struct Recording {
+    pub enabled: bool,
+    pub folder: PathBuf,
+    pub target: String,
+    pub target_options: Vec<Secret>,
+    pub spool_bytes: u64,
 }
 
 /// Section `log`.

@@ -8,13 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use crosspoint_control::api::{Answer, ParticipantPatch, RoomPatch};
 use crosspoint_control::model::{
-    Identity, ParticipantInfo, ParticipantState, Permissions, RoomInfo, RoomSettings, SlotInfo,
-    SubscriptionWish, TrackInfo,
+    Identity, ParticipantInfo, ParticipantState, Permissions, RecordMode, RecordWhen,
+    RecordingPolicy, RoomInfo, RoomSettings, SlotInfo, SubscriptionWish, TrackInfo,
 };
 use crosspoint_media::config::{LayerLimit, TrackSource};
 use crosspoint_wire::codec::MediaKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::recordings::ModeDto;
 
 /// A room.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -30,6 +32,7 @@ pub(crate) struct RoomDto {
     max_participants: u32,
     /// How many of the loudest speakers are forwarded; 0: all.
     top_audio: u8,
+    recording: RecordingPolicyDto,
     /// RFC 3339.
     created_at: String,
     num_participants: u32,
@@ -156,6 +159,28 @@ pub(crate) struct CreateRoomDto {
     max_participants: Option<u32>,
     /// How many of the loudest speakers are forwarded; 0: all. Default 3.
     top_audio: Option<u8>,
+    /// Whether and how it is recorded. Default: on demand.
+    recording: Option<RecordingPolicyDto>,
+}
+
+/// Whether and how a room is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct RecordingPolicyDto {
+    when: RecordWhenDto,
+    mode: ModeDto,
+    /// Whether the room ends when its recording fails.
+    end_on_failure: bool,
+}
+
+/// When a room is recorded: never, whoever asks; when it is asked for; from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum RecordWhenDto {
+    Off,
+    #[default]
+    OnDemand,
+    Always,
 }
 
 /// Settings of a room; those left out stay as they are.
@@ -168,6 +193,7 @@ pub(crate) struct RoomSettingsDto {
     departure_timeout_s: Option<u64>,
     max_participants: Option<u32>,
     top_audio: Option<u8>,
+    recording: Option<RecordingPolicyDto>,
 }
 
 /// Changes to a participant; what is left out stays as it is.
@@ -234,6 +260,7 @@ impl From<RoomInfo> for RoomDto {
             departure_timeout_s: room.settings.departure_timeout.as_secs(),
             max_participants: room.settings.max_participants,
             top_audio: room.settings.top_audio,
+            recording: room.settings.recording.into(),
             created_at: timestamp(room.created_at),
             num_participants: room.num_participants,
             num_publishers: room.num_publishers,
@@ -359,6 +386,7 @@ impl From<CreateRoomDto> for RoomSettings {
                 .map_or(default.departure_timeout, seconds),
             max_participants: dto.max_participants.unwrap_or(default.max_participants),
             top_audio: dto.top_audio.unwrap_or(default.top_audio),
+            recording: dto.recording.map_or(default.recording, Into::into),
         }
     }
 }
@@ -371,6 +399,43 @@ impl From<RoomSettingsDto> for RoomPatch {
             departure_timeout: dto.departure_timeout_s.map(seconds),
             max_participants: dto.max_participants,
             top_audio: dto.top_audio,
+            recording: dto.recording.map(Into::into),
+        }
+    }
+}
+
+impl From<RecordingPolicy> for RecordingPolicyDto {
+    fn from(policy: RecordingPolicy) -> Self {
+        Self {
+            when: match policy.when {
+                RecordWhen::Off => RecordWhenDto::Off,
+                RecordWhen::OnDemand => RecordWhenDto::OnDemand,
+                RecordWhen::Always => RecordWhenDto::Always,
+            },
+            mode: match policy.mode {
+                RecordMode::Individual => ModeDto::Individual,
+                RecordMode::Call => ModeDto::Call,
+                RecordMode::Mixed => ModeDto::Mixed,
+            },
+            end_on_failure: policy.end_on_failure,
+        }
+    }
+}
+
+impl From<RecordingPolicyDto> for RecordingPolicy {
+    fn from(dto: RecordingPolicyDto) -> Self {
+        Self {
+            when: match dto.when {
+                RecordWhenDto::Off => RecordWhen::Off,
+                RecordWhenDto::OnDemand => RecordWhen::OnDemand,
+                RecordWhenDto::Always => RecordWhen::Always,
+            },
+            mode: match dto.mode {
+                ModeDto::Individual => RecordMode::Individual,
+                ModeDto::Call => RecordMode::Call,
+                ModeDto::Mixed => RecordMode::Mixed,
+            },
+            end_on_failure: dto.end_on_failure,
         }
     }
 }

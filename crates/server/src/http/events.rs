@@ -27,8 +27,10 @@ use utoipa_axum::routes;
 use super::dto::{ParticipantDto, RoomDto, TrackDto};
 use super::path::{Query, room_of};
 use super::problem::{Problem, ProblemDto};
+use super::recordings::RecordingDto;
 use crate::app::App;
 use crate::auth::extract::Authenticated;
+use crate::recordings::RecordingEvent;
 
 /// Interval between comments that keep proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -98,6 +100,22 @@ enum RoomEventDto {
         room: String,
         speakers: Vec<SpeakerDto>,
     },
+    RecordingStarted {
+        room: String,
+        recording: RecordingDto,
+    },
+    RecordingReady {
+        room: String,
+        recording: RecordingDto,
+        /// Where its files are.
+        url: String,
+    },
+    RecordingAborted {
+        room: String,
+        recording: RecordingDto,
+        /// Whether the room ended with it.
+        ends_call: bool,
+    },
 }
 
 /// Somebody who speaks.
@@ -122,14 +140,26 @@ async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let wanted = filter.room.as_deref().map(room_of).transpose()?;
     let only = caller.grant.require_events(wanted)?;
-    let stream = BroadcastStream::new(app.control.events())
+    let rooms = BroadcastStream::new(app.control.events()).map(|event| event.map(Happening::Room));
+    let recorded = app.recordings().map(|recordings| recordings.events());
+    let recorded = futures_util::stream::iter(recorded)
+        .flat_map(BroadcastStream::new)
+        .map(|event| event.map(Happening::Recording));
+    // Recordings may be switched off; rooms are there as long as the server.
+    let stream = futures_util::stream::select(rooms, recorded)
         .filter_map(move |event| std::future::ready(sse_of(event, only.as_ref())))
         .map(Ok);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
+/// What there is to tell.
+enum Happening {
+    Room(RoomEvent),
+    Recording(RecordingEvent),
+}
+
 fn sse_of(
-    event: Result<RoomEvent, BroadcastStreamRecvError>,
+    event: Result<Happening, BroadcastStreamRecvError>,
     only: Option<&RoomName>,
 ) -> Option<Event> {
     let event = match event {
@@ -139,10 +169,17 @@ fn sse_of(
             return Some(Event::default().event("lagged").data(data));
         }
     };
-    if only.is_some_and(|room| room != room_of_event(&event)) {
+    let room = match &event {
+        Happening::Room(event) => room_of_event(event).as_str(),
+        Happening::Recording(event) => event.manifest().room.as_str(),
+    };
+    if only.is_some_and(|only| only.as_str() != room) {
         return None;
     }
-    let (name, dto) = translate(event);
+    let (name, dto) = match event {
+        Happening::Room(event) => translate(event),
+        Happening::Recording(event) => translate_recording(event),
+    };
     Event::default().event(name).json_data(dto).ok()
 }
 
@@ -240,6 +277,34 @@ fn translate(event: RoomEvent) -> (&'static str, RoomEventDto) {
             let speakers = speakers_dto(speakers);
             ("activeSpeakers", Dto::ActiveSpeakers { room, speakers })
         }
+    }
+}
+
+fn translate_recording(event: RecordingEvent) -> (&'static str, RoomEventDto) {
+    let manifest = event.manifest();
+    let room = manifest.room.clone();
+    let recording = RecordingDto::from(manifest.as_ref().clone());
+    match event {
+        RecordingEvent::Started(_) => (
+            "recordingStarted",
+            RoomEventDto::RecordingStarted { room, recording },
+        ),
+        RecordingEvent::Ready(_, url) => (
+            "recordingReady",
+            RoomEventDto::RecordingReady {
+                room,
+                recording,
+                url,
+            },
+        ),
+        RecordingEvent::Aborted { ends_call, .. } => (
+            "recordingAborted",
+            RoomEventDto::RecordingAborted {
+                room,
+                recording,
+                ends_call,
+            },
+        ),
     }
 }
 

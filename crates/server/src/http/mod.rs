@@ -12,6 +12,9 @@
 //! | `POST /v1/rooms/{room}/participants/{identity}/forward` | |
 //! | `PUT /v1/rooms/{room}/participants/{identity}/subscriptions/{track}` | |
 //! | `GET /v1/rooms/{room}/reports`, `GET /v1/history`, `GET /v1/history/{id}` | [`reports`] |
+//! | `POST /v1/rooms/{room}/recordings` | [`recordings`] |
+//! | `GET /v1/recordings`, `GET /v1/recordings/{id}` | |
+//! | `POST /v1/recordings/{id}/stop`, `GET /v1/recordings/{id}/files/{name}` | |
 //! | `GET /v1/events` | server-sent events: [`events`] |
 //! | `GET /v1/signal` | WebSocket: [`crate::signal`] |
 //! | `POST /whip/{room}`, `PATCH DELETE /whip/{room}/{session}` | [`crate::whip`] |
@@ -35,6 +38,7 @@ mod health;
 mod layers;
 mod pages;
 mod participants;
+pub(crate) mod recordings;
 mod reports;
 mod rooms;
 
@@ -81,6 +85,7 @@ fn routes(app: &App) -> (Router<Arc<App>>, OpenApi) {
         .merge(rooms::routes())
         .merge(participants::routes())
         .merge(reports::routes())
+        .merge(recordings::routes())
         .merge(events::routes())
         .merge(crate::signal::routes())
         .merge(crate::whip::routes())

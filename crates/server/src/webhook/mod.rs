@@ -1,4 +1,4 @@
-//! Webhooks: events of rooms, participants and tracks, posted to the operator's URLs.
+//! Webhooks: events of rooms, participants, tracks and recordings, posted to the operator's URLs.
 //!
 //! Bodies and signatures are LiveKit's ([`payload`]), so that its SDKs' receivers take them. Events
 //! of one room arrive in order at each URL: the next one is sent when the one before was delivered,
@@ -23,6 +23,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::auth::{Keys, Secret};
 use crate::config;
 use crate::http::events::room_of_event;
+use crate::recordings::RecordingEvent;
 
 /// First pause before another try; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
@@ -33,7 +34,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Most requests under way at one URL.
 const CONCURRENT_MAX: usize = 16;
 
-/// Starts delivery of `events` to the configured URLs; ends with its source.
+/// Starts delivery of `events`, and of what becomes of recordings, to the configured URLs; ends with
+/// the former's source.
 ///
 /// # Errors
 /// A key that is not there, or an HTTP client that cannot be made.
@@ -41,6 +43,7 @@ pub(crate) fn start(
     config: &config::Webhooks,
     keys: &Keys,
     events: broadcast::Receiver<RoomEvent>,
+    recorded: Option<broadcast::Receiver<RecordingEvent>>,
 ) -> anyhow::Result<()> {
     if config.urls.is_empty() {
         return Ok(());
@@ -77,11 +80,23 @@ pub(crate) fn start(
         }))
     });
     let receivers = receivers.collect::<anyhow::Result<Vec<_>>>()?;
-    tokio::spawn(dispatch(receivers, events));
+    if let Some(recorded) = recorded {
+        let of = |event: &RecordingEvent| event.manifest().room.clone();
+        tokio::spawn(dispatch(receivers.clone(), recorded, of, |event| {
+            payload::recording_body(&event)
+        }));
+    }
+    let of = |event: &RoomEvent| room_of_event(event).as_str().to_owned();
+    tokio::spawn(dispatch(receivers, events, of, payload::body));
     Ok(())
 }
 
-async fn dispatch(receivers: Vec<Arc<Receiver>>, mut events: broadcast::Receiver<RoomEvent>) {
+async fn dispatch<E: Clone>(
+    receivers: Vec<Arc<Receiver>>,
+    mut events: broadcast::Receiver<E>,
+    room_of: fn(&E) -> String,
+    body_of: fn(E) -> Option<Bytes>,
+) {
     loop {
         let event = match events.recv().await {
             Ok(event) => event,
@@ -91,8 +106,8 @@ async fn dispatch(receivers: Vec<Arc<Receiver>>, mut events: broadcast::Receiver
             }
             Err(RecvError::Closed) => return,
         };
-        let room = room_of_event(&event).as_str().to_owned();
-        if let Some(body) = payload::body(event) {
+        let room = room_of(&event);
+        if let Some(body) = body_of(event) {
             for receiver in &receivers {
                 receiver.accept(&room, body.clone());
             }

@@ -11,11 +11,13 @@ use crosspoint_control::model::{
     ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, TrackInfo,
 };
 use crosspoint_media::config::TrackSource;
+use crosspoint_record::Mode;
 use crosspoint_wire::codec::{Codec, MediaKind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::auth::Secret;
+use crate::recordings::RecordingEvent;
 
 /// How long a signature is good for, in seconds.
 const SIGNATURE_TTL_S: u64 = 300;
@@ -126,6 +128,63 @@ pub(super) fn body(event: RoomEvent) -> Option<Bytes> {
         reason: reason.map(Reason::label),
     };
     serde_json::to_vec(&event).ok().map(Bytes::from)
+}
+
+/// The body for what became of a recording: not among LiveKit's messages, in their form.
+pub(super) fn recording_body(event: &RecordingEvent) -> Option<Bytes> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct RoomName<'a> {
+        sid: &'a str,
+        name: &'a str,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        event: &'static str,
+        id: String,
+        created_at: String,
+        room: RoomName<'a>,
+        recording: &'a str,
+        mode: Mode,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<&'a str>,
+        duration_ms: u64,
+        bytes: u64,
+        /// Who was there first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        participant: Option<&'a str>,
+        reason: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ends_call: Option<bool>,
+    }
+    let (name, url, ends_call) = match event {
+        RecordingEvent::Started(_) => ("recording_started", None, None),
+        RecordingEvent::Ready(_, url) => ("recording_ready", Some(url.as_str()), None),
+        RecordingEvent::Aborted { ends_call, .. } => ("recording_aborted", None, Some(*ends_call)),
+    };
+    let manifest = event.manifest();
+    let participant = manifest.participants.first();
+    let body = Body {
+        event: name,
+        id: format!("EV_{}", hex(&rand::random::<[u8; 8]>())),
+        created_at: unix_seconds(SystemTime::now()),
+        room: RoomName {
+            sid: &manifest.room_sid,
+            name: &manifest.room,
+        },
+        recording: &manifest.id,
+        mode: manifest.mode,
+        url,
+        duration_ms: manifest.duration_ms,
+        bytes: manifest.bytes,
+        participant: participant.map(|p| p.identity.as_str()),
+        reason: manifest
+            .reason
+            .map(crosspoint_record::manifest::Reason::label),
+        ends_call,
+    };
+    serde_json::to_vec(&body).ok().map(Bytes::from)
 }
 
 /// The `Authorization` header: a JWT that has the body's digest among its claims.
@@ -246,7 +305,7 @@ const fn disconnect_reason(reason: Reason) -> &'static str {
         Reason::SignalLost | Reason::SlowClient => "SIGNAL_CLOSE",
         Reason::ConsentExpired | Reason::ConnectTimeout => "CONNECTION_TIMEOUT",
         Reason::FingerprintMismatch | Reason::DtlsFailed => "JOIN_FAILURE",
-        Reason::WorkerFailed => "MEDIA_FAILURE",
+        Reason::WorkerFailed | Reason::RecordingFailed => "MEDIA_FAILURE",
         Reason::ServerShutdown => "SERVER_SHUTDOWN",
         Reason::Moved => "MIGRATION",
     }

@@ -62,7 +62,7 @@ fn room(name: &str) -> RoomInfo {
 fn start_with(config: &config::Webhooks) -> broadcast::Sender<RoomEvent> {
     crate::server::install_crypto();
     let (events, receiver) = broadcast::channel(64);
-    start(config, &keys(), receiver).unwrap();
+    start(config, &keys(), receiver, None).unwrap();
     events
 }
 

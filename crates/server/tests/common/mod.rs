@@ -14,15 +14,16 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use crosspoint_control::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MutedBy, Offer, OfferProblem,
-    ParticipantPatch, RoomControl, RoomEvent, RoomPatch, SessionEvent,
+    ParticipantPatch, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId,
 };
 use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
     RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
 use crosspoint_control::report::RoomReport;
-use crosspoint_media::config::{SessionId, TrackSource};
+use crosspoint_media::config::{RelayId, SessionId, TrackSource};
 use crosspoint_media::inspect::Keyframe;
+use crosspoint_media::tap::TapDoor;
 use crosspoint_server::app::App;
 use crosspoint_server::auth::Keys;
 use crosspoint_server::config::Config;
@@ -324,6 +325,21 @@ impl RoomControl for Recorder {
     ) -> Result<Option<Keyframe>, ControlError> {
         self.note(format!("keyframe {room} {}", track.0))?;
         Ok(self.keyframe.lock().unwrap().clone())
+    }
+
+    async fn open_tap(&self, room: &RoomName, _: TapDoor) -> Result<Tap, ControlError> {
+        self.note(format!("open_tap {room}"))?;
+        let events = tokio::sync::mpsc::channel(1).1;
+        let id = TapId(1);
+        Ok(Tap { id, events })
+    }
+
+    async fn close_tap(&self, tap: TapId) {
+        let _ = self.note(format!("close_tap {}", tap.0));
+    }
+
+    async fn request_keyframe(&self, _: TapId, relay: RelayId) {
+        let _ = self.note(format!("request_keyframe {}", relay.0));
     }
 
     fn events(&self) -> broadcast::Receiver<RoomEvent> {

@@ -1,0 +1,306 @@
+//! A recorder that is killed at any moment leaves files that can be played, lacking at most a second.
+//!
+//! This program is both sides: started with a folder it records a picture and a voice there until it
+//! dies; without one it starts and kills many of those, and looks at what they left. `KILLS` says how
+//! many, 100 if it does not.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crosspoint_media::config::{PayloadConfig, RelayId};
+use crosspoint_media::tap::{TapBatch, TapDoor, TapMessage, TapPacket};
+use crosspoint_record::manifest::{Format, Manifest, Mode, OnFailure, Participant, Reason, State};
+use crosspoint_record::recorder::{Recorder, Request, TrackRequest};
+use crosspoint_record::{Finisher, unfinished, verify::verify};
+use crosspoint_wire::codec::{Codec, MediaKind, Profile};
+use crosspoint_wire::time::NtpTime;
+
+/// Recorders that live at a time.
+const AT_ONCE: usize = 10;
+
+/// What may be missing at the end.
+const LOST_MAX_MS: i64 = 1_000;
+
+fn main() -> ExitCode {
+    if let Some(folder) = std::env::var_os("CROSSPOINT_RECORD_UNTIL_KILLED") {
+        record(Path::new(&folder));
+    }
+    let kills = std::env::var("KILLS").ok().and_then(|n| n.parse().ok());
+    let kills: usize = kills.unwrap_or(100);
+    let clip = Arc::new(Clip::encode());
+    let mut worst = 0;
+    let mut failed = 0;
+    let runs: Vec<usize> = (0..kills).collect();
+    for group in runs.chunks(AT_ONCE) {
+        let threads: Vec<_> = group
+            .iter()
+            .map(|&n| {
+                let clip = Arc::clone(&clip);
+                std::thread::spawn(move || kill_one(n, &clip))
+            })
+            .collect();
+        for thread in threads {
+            match thread.join().unwrap_or_else(|_| Err("panicked".to_owned())) {
+                Ok(lost_ms) => worst = worst.max(lost_ms),
+                Err(problem) => {
+                    failed += 1;
+                    eprintln!("{problem}");
+                }
+            }
+        }
+    }
+    println!(
+        "{} of {kills} readable, at most {worst} ms lost",
+        kills - failed
+    );
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Real VP8, so that decoders have something to complain about.
+struct Clip {
+    file: tempfile::TempDir,
+}
+
+impl Clip {
+    fn encode() -> Self {
+        let file = tempfile::tempdir().expect("a temporary folder");
+        let source = "testsrc2=size=160x120:rate=25:duration=4";
+        let status = Command::new("ffmpeg")
+            .args(["-loglevel", "error", "-f", "lavfi", "-i", source])
+            .args([
+                "-c:v",
+                "libvpx",
+                "-g",
+                "25",
+                "-deadline",
+                "realtime",
+                "-b:v",
+                "200k",
+            ])
+            .arg(file.path().join("clip.ivf"))
+            .status()
+            .expect("ffmpeg is needed");
+        assert!(status.success(), "ffmpeg failed");
+        Self { file }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.file.path().join("clip.ivf")
+    }
+}
+
+/// Starts one, kills it, and looks; how many milliseconds are missing.
+fn kill_one(n: usize, clip: &Clip) -> Result<i64, String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let this = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut child = Command::new(this)
+        .env("CROSSPOINT_RECORD_UNTIL_KILLED", folder.path())
+        .env("CLIP", clip.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let stdout = child.stdout.take().ok_or("no output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    // When the first frames were sent.
+    let begun = lines
+        .next()
+        .ok_or("it never began")?
+        .map_err(|e| e.to_string())?;
+    let begun: i64 = begun.parse().map_err(|_| begun)?;
+    let life = 300 + rand::random::<u64>() % 2500;
+    std::thread::sleep(Duration::from_millis(life));
+    child.kill().map_err(|e| e.to_string())?;
+    let killed = unix_ms();
+    child.wait().map_err(|e| e.to_string())?;
+
+    let ids = unfinished(folder.path()).map_err(|e| e.to_string())?;
+    let [id] = ids.as_slice() else {
+        return Err(format!("{n}: {} recordings", ids.len()));
+    };
+    let path = folder.path().join(id);
+    if killed - begun > 2 * LOST_MAX_MS {
+        decode_all(&path).map_err(|e| format!("{n}: before closing: {e}"))?;
+    }
+    let finisher = Finisher::new(folder.path(), None, Arc::new(AtomicU64::new(0)));
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
+    let finished = runtime
+        .block_on(finisher.finish(id))
+        .map_err(|e| e.to_string())?;
+    let manifest = finished.manifest;
+    let lived = killed - begun;
+    if manifest.files.is_empty() && lived <= LOST_MAX_MS {
+        return Ok(lived);
+    }
+    if manifest.state != State::Ready || manifest.reason != Some(Reason::Crashed) {
+        return Err(format!("{n}: {:?} {:?}", manifest.state, manifest.reason));
+    }
+    let problems = verify(&path).map_err(|e| e.to_string())?;
+    if !problems.is_empty() {
+        return Err(format!("{n}: {problems:?}"));
+    }
+    decode_all(&path).map_err(|e| format!("{n}: after closing: {e}"))?;
+    lost_ms(&manifest, killed, lived).ok_or_else(|| format!("{n}: too much is lost: {manifest:#?}"))
+}
+
+/// How much is missing of the track of which most is.
+fn lost_ms(manifest: &Manifest, killed: i64, lived: i64) -> Option<i64> {
+    let started = (manifest.started_us / 1000) as i64;
+    let ends = manifest
+        .files
+        .iter()
+        .map(|f| started + (f.offset_ms + f.duration_ms) as i64);
+    let lost = ends.map(|end| killed - end).max()?;
+    let both = manifest.files.len() == 2 || lived <= LOST_MAX_MS;
+    (both && lost <= LOST_MAX_MS).then_some(lost)
+}
+
+/// ffmpeg decodes every file without a word.
+fn decode_all(folder: &Path) -> Result<(), String> {
+    let files = std::fs::read_dir(folder).map_err(|e| e.to_string())?;
+    for file in files.filter_map(|file| Some(file.ok()?.path())) {
+        if file.extension().is_none_or(|extension| extension != "webm") {
+            continue;
+        }
+        let output = Command::new("ffmpeg")
+            .args(["-nostdin", "-loglevel", "error", "-i"])
+            .arg(&file)
+            .args(["-f", "null", "-"])
+            .output()
+            .map_err(|e| e.to_string())?;
+        let messages = String::from_utf8_lossy(&output.stderr);
+        // The size of an unfinished file is unknown: its end may be in the middle of a cluster.
+        let harmless = messages
+            .lines()
+            .all(|line| line.contains("File ended prematurely"));
+        if !output.status.success() || !harmless {
+            return Err(format!("{}: {messages}", file.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Records until it is killed.
+fn record(folder: &Path) -> ! {
+    let clip = std::env::var_os("CLIP").expect("CLIP");
+    let frames = ivf_frames(&std::fs::read(clip).expect("the clip"));
+    let (recorder, _events) = Recorder::start(folder, 0).expect("the recorder");
+    let request = Request {
+        room: "demo".to_owned(),
+        room_sid: "RM_1".to_owned(),
+        mode: Mode::Individual,
+        format: Format::Webm,
+        on_failure: OnFailure::Continue,
+    };
+    let id = recorder.begin(request).expect("a recording").id;
+    for (relay, codec) in [(1, Codec::Opus), (2, Codec::Vp8)] {
+        recorder.track(&id, track(relay, codec)).expect("a track");
+    }
+    let door = recorder.door();
+    let begun = Instant::now();
+    println!("{}", unix_ms());
+    std::io::stdout().flush().expect("stdout");
+    let mut sent = [0_u64, 0, 0];
+    for tick in 0.. {
+        let due = begun + Duration::from_millis(tick * 20);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        send(
+            &door,
+            1,
+            &mut sent[0],
+            tick * 960,
+            true,
+            &[0xf8, 0xff, 0xfe],
+        );
+        if tick % 2 == 0 {
+            let frame = &frames[(tick as usize / 2) % frames.len()];
+            let count = frame.chunks(1000).count();
+            for (index, chunk) in frame.chunks(1000).enumerate() {
+                let mut payload = vec![if index == 0 { 0x10 } else { 0x00 }];
+                payload.extend_from_slice(chunk);
+                send(
+                    &door,
+                    2,
+                    &mut sent[1],
+                    tick * 1800,
+                    index + 1 == count,
+                    &payload,
+                );
+            }
+        }
+    }
+    unreachable!("there is always another tick")
+}
+
+fn send(door: &TapDoor, relay: u64, sent: &mut u64, timestamp: u64, marker: bool, payload: &[u8]) {
+    let mut message = Vec::new();
+    TapMessage::Packet(TapPacket {
+        encoding: 0,
+        epoch: 0,
+        marker,
+        payload_type: 96,
+        sequence_number: *sent as u16,
+        timestamp: timestamp as u32,
+        payload,
+    })
+    .write(&mut message);
+    *sent += 1;
+    let wall = NtpTime::from_unix_micros(unix_ms() as u64 * 1000);
+    let mut batch = TapBatch::new(Vec::new(), 0, None);
+    batch.push(RelayId(relay), wall, &message);
+    let _ = door.hand_over(batch);
+}
+
+fn track(relay: u64, codec: Codec) -> TrackRequest {
+    TrackRequest {
+        relay: RelayId(relay),
+        sid: format!("TR_{relay}"),
+        participant: Participant {
+            identity: "bob".to_owned(),
+            sid: "PA_1".to_owned(),
+            name: String::new(),
+        },
+        kind: codec.kind(),
+        source: match codec.kind() {
+            MediaKind::Audio => "microphone",
+            MediaKind::Video => "camera",
+        },
+        payloads: vec![PayloadConfig {
+            payload_type: 96,
+            codec,
+            profile: Profile::None,
+            rtx: None,
+            nack: true,
+            pli: true,
+            fir: false,
+        }],
+        size: (0, 0),
+        muted: false,
+    }
+}
+
+/// The frames of an IVF file.
+fn ivf_frames(file: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = file.get(32..).unwrap_or_default();
+    let mut frames = Vec::new();
+    while let Some((len, tail)) = rest.split_first_chunk::<4>() {
+        let len = u32::from_le_bytes(*len) as usize;
+        let Some(frame) = tail.get(8..8 + len) else {
+            break;
+        };
+        frames.push(frame.to_vec());
+        rest = &tail[8 + len..];
+    }
+    frames
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_millis() as i64
+}
