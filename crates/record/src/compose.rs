@@ -299,7 +299,8 @@ fn mix(
     }
     let _ = write!(
         filter,
-        "amix=inputs={}:duration=longest:normalize=0,apad,atrim=0:{length}[{name}];",
+        "amix=inputs={}:duration=longest:normalize=0,apad,\
+         asetpts=N/SR/TB,atrim=0:{length}[{name}];",
         files.len()
     );
 }

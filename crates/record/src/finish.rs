@@ -37,7 +37,8 @@ pub struct Finisher {
     backlog: Arc<AtomicU64>,
     composing: Semaphore,
     delivering: Semaphore,
-    pause_first: Duration,
+    /// Before a second try.
+    pub(crate) pause_first: Duration,
 }
 
 /// A recording that is where it shall be, or of which that is known that it will not be.

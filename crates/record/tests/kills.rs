@@ -171,7 +171,15 @@ fn decode_all(folder: &Path) -> Result<(), String> {
         let output = Command::new("ffmpeg")
             .args(["-nostdin", "-loglevel", "error", "-i"])
             .arg(&file)
-            .args(["-f", "null", "-"])
+            .args([
+                "-fps_mode",
+                "passthrough",
+                "-enc_time_base",
+                "-1",
+                "-f",
+                "null",
+                "-",
+            ])
             .output()
             .map_err(|e| e.to_string())?;
         let messages = String::from_utf8_lossy(&output.stderr);

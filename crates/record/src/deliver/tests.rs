@@ -205,6 +205,13 @@ fn recording() -> (tempfile::TempDir, Manifest) {
     (folder, manifest)
 }
 
+/// One that does not wait long.
+fn hasty(folder: &tempfile::TempDir, store: Store, backlog: Arc<AtomicU64>) -> Finisher {
+    let mut finisher = Finisher::new(folder.path(), Some(store), backlog);
+    finisher.pause_first = Duration::from_millis(1);
+    finisher
+}
+
 async fn arrived(moody: &Moody) -> Vec<(String, u64)> {
     use futures_util::TryStreamExt as _;
     let mut objects: Vec<ObjectMeta> = moody.inner.list(None).try_collect().await.unwrap();
@@ -213,7 +220,7 @@ async fn arrived(moody: &Moody) -> Vec<(String, u64)> {
     objects.into_iter().map(of).collect()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn everything_arrives_once_however_often_the_store_fails() {
     let (folder, _) = recording();
     let moody = Moody::new(9, false);
@@ -254,7 +261,7 @@ async fn everything_arrives_once_however_often_the_store_fails() {
     assert!(crate::unfinished(folder.path()).unwrap().is_empty());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_delivery_that_was_cut_off_goes_on_where_it_ended() {
     let (folder, _) = recording();
     let moody = Moody::new(0, false);
@@ -276,7 +283,7 @@ async fn a_delivery_that_was_cut_off_goes_on_where_it_ended() {
         .unwrap();
     moody.puts.lock().unwrap().clear();
 
-    let finisher = Finisher::new(folder.path(), Some(store), Arc::new(AtomicU64::new(0)));
+    let finisher = hasty(&folder, store, Arc::new(AtomicU64::new(0)));
     finisher.finish(ID).await.unwrap();
     let puts = moody.puts.lock().unwrap().clone();
     assert!(puts.contains(&"part 2".to_owned()));
@@ -284,12 +291,12 @@ async fn a_delivery_that_was_cut_off_goes_on_where_it_ended() {
     assert_eq!(arrived(&moody).await.len(), 3);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_store_that_refuses_is_an_end_that_loses_nothing() {
     let (folder, _) = recording();
     let moody = Moody::new(1000, true);
     let backlog = Arc::new(AtomicU64::new(0));
-    let finisher = Finisher::new(folder.path(), Some(moody.store()), Arc::clone(&backlog));
+    let finisher = hasty(&folder, moody.store(), Arc::clone(&backlog));
     let finished = finisher.finish(ID).await.unwrap();
     assert_eq!(finished.manifest.state, State::Aborted);
     assert_eq!(finished.manifest.reason, Some(Reason::StoreRefused));

@@ -285,7 +285,7 @@ fn what_workers_could_not_hand_over_is_an_overflow_and_not_a_loss() {
     bench.ended(&id);
     let gaps = &bench.manifest(&id).tracks[0].gaps;
     let overflow = gaps.iter().find(|gap| gap.packets == 25).unwrap();
-    assert_eq!(overflow.reason, crate::manifest::GapReason::Overflow);
+    assert_eq!(overflow.reason, manifest::GapReason::Overflow);
     let lost = bench
         .recorder
         .counters()

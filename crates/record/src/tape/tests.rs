@@ -219,14 +219,14 @@ fn a_better_encoding_takes_over_at_its_keyframe_and_a_stopped_one_gives_way() {
         run.picture_on(0, n, false);
         run.picture_on(1, n, n == 45);
     }
-    // From here on only the better one counts: 45 of the lower, 15 of the better.
-    assert_eq!(run.frames.len(), 60);
+    // From the 45th on only the better one counts: 46 of the lower, 15 of the better.
+    assert_eq!(run.frames.len(), 61);
     for n in 60..180 {
         run.picture_on(0, n, n == 150);
     }
     let reasons: Vec<_> = run.gaps.iter().map(|gap| gap.2).collect();
     assert_eq!(reasons, [GapReason::LayerChange, GapReason::LayerChange]);
-    assert_eq!(run.frames.len(), 60 + 30);
+    assert_eq!(run.frames.len(), 61 + 30);
 }
 
 #[test]
