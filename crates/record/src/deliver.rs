@@ -19,7 +19,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as Key;
-use object_store::{ClientOptions, Error, ObjectStore, ObjectStoreScheme, PutPayload, RetryConfig};
+use object_store::{Error, ObjectStore, ObjectStoreScheme, PutPayload, RetryConfig};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -104,9 +104,6 @@ impl Store {
             retry_timeout: Duration::from_secs(30),
             ..RetryConfig::default()
         };
-        let client = ClientOptions::new()
-            .with_timeout(Duration::from_secs(120))
-            .with_connect_timeout(Duration::from_secs(5));
         match scheme {
             ObjectStoreScheme::Local => {
                 let path = url
@@ -117,7 +114,6 @@ impl Store {
             ObjectStoreScheme::AmazonS3 => {
                 let mut builder = AmazonS3Builder::from_env()
                     .with_url(target)
-                    .with_client_options(client)
                     .with_retry(retry);
                 for (key, value) in parse_options::<AmazonS3ConfigKey>(options)? {
                     builder = builder.with_config(key, value);
@@ -127,7 +123,6 @@ impl Store {
             ObjectStoreScheme::GoogleCloudStorage => {
                 let mut builder = GoogleCloudStorageBuilder::from_env()
                     .with_url(target)
-                    .with_client_options(client)
                     .with_retry(retry);
                 for (key, value) in parse_options::<GoogleConfigKey>(options)? {
                     builder = builder.with_config(key, value);
@@ -137,7 +132,6 @@ impl Store {
             ObjectStoreScheme::MicrosoftAzure => {
                 let mut builder = MicrosoftAzureBuilder::from_env()
                     .with_url(target)
-                    .with_client_options(client)
                     .with_retry(retry);
                 for (key, value) in parse_options::<AzureConfigKey>(options)? {
                     builder = builder.with_config(key, value);

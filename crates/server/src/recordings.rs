@@ -196,10 +196,11 @@ impl Recordings {
     /// Ends a recording. One that has ended stays as it is.
     pub(crate) async fn stop(&self, id: &str) -> Result<Manifest, RecordingError> {
         let manifest = self.get(id).await?;
-        self.close_tap(id).await;
+        // In this order: a tap that is closed is a reason to stop, too.
         self.recorder
             .stop(id, Reason::Stopped)
             .map_err(|_| RecordingError::Overloaded)?;
+        self.close_tap(id).await;
         Ok(manifest)
     }
 

@@ -153,6 +153,9 @@ const PYPI: &[&str] = &[
     "aiohttp==3.14.5",
     "livekit-api==1.2.2",
     "numpy==2.3.5",
+    // An S3 server and a client of it that is not ours.
+    "moto[s3,server]==5.2.5",
+    "boto3==1.44.5",
 ];
 
 /// Makes the Python environment present; returns its interpreter.

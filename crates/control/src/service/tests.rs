@@ -26,6 +26,7 @@ mod permissions;
 mod reports;
 mod rooms;
 mod scripts;
+mod taps;
 
 /// Two m-lines that send, two audio and two video slots, a data channel.
 const CHROME: &str = include_str!("../../tests/offers/chrome.offer.sdp");
