@@ -329,7 +329,7 @@ impl RoomControl for Recorder {
 
     async fn open_tap(&self, room: &RoomName, _: TapDoor) -> Result<Tap, ControlError> {
         self.note(format!("open_tap {room}"))?;
-        let events = tokio::sync::mpsc::channel(1).1;
+        let events = mpsc::channel(1).1;
         let id = TapId(1);
         Ok(Tap { id, events })
     }

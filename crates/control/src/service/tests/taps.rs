@@ -12,10 +12,11 @@ fn tapped(tap: &mut Tap) -> Vec<TapEvent> {
 #[tokio::test(start_paused = true)]
 async fn a_tap_has_the_rooms_tracks_as_they_come_change_and_go() {
     let bench = Bench::new();
+    let (a, bob) = (room("a"), identity("bob"));
     let (_alice, _) = bench.call("a", "alice").await;
     let (door, _queue) = TapDoor::new();
     bench.commands();
-    let mut tap = bench.service.open_tap(&room("a"), door).await.unwrap();
+    let mut tap = bench.service.open_tap(&a, door).await.unwrap();
     assert_eq!(
         bench.commands(),
         [
@@ -42,15 +43,13 @@ async fn a_tap_has_the_rooms_tracks_as_they_come_change_and_go() {
     let sid = track.track.sid.clone();
     let muted = bench
         .service
-        .set_track_muted(&room("a"), &sid, MutedBy::Server, true);
+        .set_track_muted(&a, &sid, MutedBy::Server, true);
     muted.await.unwrap();
     assert!(matches!(
         tapped(&mut tap).as_slice(),
         [TapEvent::Track(changed)] if changed.track.muted && changed.relay == track.relay
     ));
-    let removed = bench
-        .service
-        .remove_participant(&room("a"), &identity("bob"), Reason::Kicked);
+    let removed = bench.service.remove_participant(&a, &bob, Reason::Kicked);
     removed.await.unwrap();
     let gone = tapped(&mut tap);
     assert_eq!(
@@ -61,7 +60,7 @@ async fn a_tap_has_the_rooms_tracks_as_they_come_change_and_go() {
     );
 
     // The room ends, and the tap with it.
-    let ended = bench.service.delete_room(&room("a"), Reason::RoomDeleted);
+    let ended = bench.service.delete_room(&a, Reason::RoomDeleted);
     ended.await.unwrap();
     let last = tapped(&mut tap).pop();
     assert_eq!(last, Some(TapEvent::Ended(Reason::RoomDeleted)));
