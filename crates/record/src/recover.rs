@@ -75,7 +75,12 @@ pub(crate) fn close(folder: &Path) -> io::Result<Manifest> {
             }
         }
     }
-    // What has not even its front is no file.
+    // A file without a frame is none, and players would stumble over it.
+    for file in manifest.files.iter().filter(|file| file.frames == 0) {
+        if let Some(path) = manifest.path_of(folder, &file.name) {
+            let _ = fs::remove_file(path);
+        }
+    }
     manifest.files.retain(|file| file.frames > 0);
     for track in &mut manifest.tracks {
         track.end_ms = track
