@@ -78,6 +78,14 @@ pub trait RoomControl: Send + Sync + 'static {
         to: &RoomName,
     ) -> Result<(), ControlError>;
 
+    /// Says who receives a participant's tracks: `None`: everyone who may. Somebody hidden is heard
+    /// by an audience only, and shown to nobody else. Takes effect at once.
+    async fn set_audience(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        audience: Option<Vec<Identity>>,
+    ) -> Result<(), ControlError>;
     /// Mutes or unmutes a track. A track is muted when its owner or the server wants it so.
     async fn set_track_muted(
         &self,
@@ -143,6 +151,9 @@ pub trait RoomControl: Send + Sync + 'static {
     /// Everything that happens in all rooms, for SSE and webhooks. A receiver that lags loses the
     /// oldest and is told how many.
     fn events(&self) -> broadcast::Receiver<RoomEvent>;
+    /// Whose media is up and whose is not, hidden participants included: for layers above that
+    /// decide on it, never for clients. Lags as [`Self::events`] does.
+    fn presence(&self) -> broadcast::Receiver<Presence>;
     /// Refuses further joins (graceful stop) and tells everyone.
     async fn drain(&self);
     /// Named gauges and counters for metrics, e.g. `("rooms", 2.0)`; names are stable.
@@ -402,6 +413,28 @@ pub enum RoomEvent {
     TrackUnpublished(RoomInfo, ParticipantInfo, TrackInfo),
     /// Who speaks changed.
     ActiveSpeakers(RoomName, Vec<(Identity, f32)>),
+}
+
+/// A change of somebody's media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Where.
+    pub room: RoomName,
+    /// Whose.
+    pub identity: Identity,
+    /// What it is now.
+    pub state: PresenceState,
+}
+
+/// How somebody's media stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresenceState {
+    /// Up, for the first time or again.
+    Up,
+    /// No sign of life.
+    Interrupted,
+    /// The participant has left.
+    Gone(Reason),
 }
 
 /// Why a request was not carried out. Nothing has changed then.

@@ -35,7 +35,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MessageCodec, MutedBy, Offer,
-    OfferProblem, ParticipantPatch, RoomControl, RoomEvent, RoomPatch, Tap, TapId,
+    OfferProblem, ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, Tap, TapId,
 };
 use crate::model::{
     Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings,
@@ -104,6 +104,7 @@ pub struct Service {
     /// Wakes the background task when the next timer may have changed, or the service is gone.
     wake: Arc<Notify>,
     events: broadcast::Sender<RoomEvent>,
+    presence: broadcast::Sender<Presence>,
 }
 
 impl Service {
@@ -127,10 +128,17 @@ impl Service {
     ) -> Arc<Self> {
         let wake = Arc::new(Notify::new());
         let (room_events, _) = broadcast::channel(queue::ROOM_EVENTS_MAX);
+        let (presence, _) = broadcast::channel(queue::ROOM_EVENTS_MAX);
         let service = Arc::new(Self {
-            state: Mutex::new(State::new(workers, config, room_events.clone())),
+            state: Mutex::new(State::new(
+                workers,
+                config,
+                room_events.clone(),
+                presence.clone(),
+            )),
             wake: Arc::clone(&wake),
             events: room_events,
+            presence,
         });
         tokio::spawn(run(Arc::downgrade(&service), events, wake));
         service
@@ -293,6 +301,15 @@ impl RoomControl for Service {
         self.step(|state| state.forward_participant(room, identity, to))
     }
 
+    async fn set_audience(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        audience: Option<Vec<Identity>>,
+    ) -> Result<(), ControlError> {
+        self.step(|state| state.set_audience(room, identity, audience))
+    }
+
     async fn set_track_muted(
         &self,
         room: &RoomName,
@@ -396,6 +413,10 @@ impl RoomControl for Service {
 
     fn events(&self) -> broadcast::Receiver<RoomEvent> {
         self.events.subscribe()
+    }
+
+    fn presence(&self) -> broadcast::Receiver<Presence> {
+        self.presence.subscribe()
     }
 
     async fn drain(&self) {

@@ -12,7 +12,9 @@ use super::queue::{Budget, DELIVERIES, EventQueue, OFFERS};
 use super::rooms::{METADATA_BYTES_MAX, assign, check_len};
 use super::state::{Listening, Participant, Profile, State, new_sid};
 use super::timers::Timer;
-use crate::api::{ControlError, JoinRequest, Joined, ParticipantPatch, RoomEvent, SessionEvent};
+use crate::api::{
+    ControlError, JoinRequest, Joined, ParticipantPatch, PresenceState, RoomEvent, SessionEvent,
+};
 use crate::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
 };
@@ -77,6 +79,7 @@ impl State {
                 joined_at: SystemTime::now(),
             },
             permissions: request.permissions,
+            audience: None,
             state: ParticipantState::Joining,
             listening: Listening {
                 auto_subscribe: request.auto_subscribe,
@@ -250,6 +253,7 @@ impl State {
         for forward in forwards.unwrap_or_default() {
             self.stop_forwarding(id, forward, reason);
         }
+        self.announce_presence(id, PresenceState::Gone(reason));
         self.exit(id, reason);
         let Some(participant) = self.people.remove(&id) else {
             return;
@@ -315,18 +319,59 @@ impl State {
             for track in participant.tracks.clone() {
                 self.unpublish(track);
             }
+            for &room in &rooms {
+                self.announce_departure(id, room, Reason::ClientLeft);
+            }
         }
         if let Some(participant) = self.people.get_mut(&id) {
             participant.permissions = permissions;
         }
-        for room in rooms {
-            match (hidden, hides) {
-                (false, true) => self.announce_departure(id, room, Reason::ClientLeft),
-                (true, false) => self.announce_arrival(id, room),
-                _ => {}
+        if hidden && !hides {
+            for room in rooms {
+                self.announce_arrival(id, room);
             }
         }
         self.sync_tracks(id);
+    }
+
+    /// Who is hidden leaves the old audience and appears to the new one; who is not only stops
+    /// or begins to be received.
+    pub(super) fn set_audience(
+        &mut self,
+        room: &RoomName,
+        identity: &Identity,
+        audience: Option<Vec<Identity>>,
+    ) -> Result<(), ControlError> {
+        let id = self.member(room, identity)?;
+        let unknown = || ControlError::ParticipantNotFound(identity.clone());
+        let participant = self.people.get(&id).ok_or_else(unknown)?;
+        let tracks = participant.tracks.clone();
+        let hidden = participant.permissions.hidden;
+        let had_audience = participant.audience.is_some();
+        let rooms = self.rooms_of(id);
+        if hidden {
+            for track in tracks {
+                self.unpublish(track);
+            }
+            for &room in rooms.iter().filter(|_| had_audience) {
+                let event = SessionEvent::ParticipantLeft(identity.clone(), Reason::ClientLeft);
+                self.tell_room(room, id, &event);
+            }
+        }
+        let has_audience = audience.is_some();
+        if let Some(participant) = self.people.get_mut(&id) {
+            participant.audience = audience.map(|audience| audience.into_iter().collect());
+        }
+        if !hidden {
+            self.tell_audience(id);
+            return Ok(());
+        }
+        let info = self.participant_info(id).ok_or_else(unknown)?;
+        for room in rooms.into_iter().filter(|_| has_audience) {
+            self.tell_room(room, id, &SessionEvent::ParticipantJoined(info.clone()));
+        }
+        self.sync_tracks(id);
+        Ok(())
     }
 
     /// Tells a participant and those who see it that it changed.

@@ -225,14 +225,14 @@ impl State {
         room.map(|room| room.members.clone()).unwrap_or_default()
     }
 
-    /// Who `id` sees in a room: the visible members and those forwarded into it.
+    /// Who `id` sees in a room: the members it may know of and those forwarded into it.
     pub(super) fn others(&self, room: RoomId, id: ParticipantId) -> Vec<ParticipantInfo> {
         let room = self.rooms.get(&room);
         let members = room.into_iter().flat_map(|room| &room.members);
         let guests = room.into_iter().flat_map(|room| &room.guests);
         members
             .chain(guests)
-            .filter(|&&other| other != id && self.is_visible(other))
+            .filter(|&&other| other != id && self.may_know(id, other))
             .filter_map(|&other| self.participant_info(other))
             .collect()
     }

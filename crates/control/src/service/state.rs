@@ -19,7 +19,9 @@ use super::queue::{Budget, EventQueue, Overflow};
 use super::taps::RoomTap;
 use super::timers::{Timer, Timers};
 use super::workers::{Pool, Workers};
-use crate::api::{ControlError, RoomEvent, SessionEvent, TapId, TrackDescription};
+use crate::api::{
+    ControlError, Presence, PresenceState, RoomEvent, SessionEvent, TapId, TrackDescription,
+};
 use crate::model::{
     Identity, ParticipantState, Permissions, Reason, RoomName, RoomSettings, TrackSid,
 };
@@ -43,6 +45,7 @@ pub(super) struct State {
     pub(super) counters: Counters,
     pub(super) draining: bool,
     pub(super) events: broadcast::Sender<RoomEvent>,
+    pub(super) presence: broadcast::Sender<Presence>,
     /// Participants that are to end when the present step is over: their queues are full.
     doomed: Vec<ParticipantId>,
     last_id: u64,
@@ -82,6 +85,8 @@ pub(super) struct Participant {
     pub(super) worker: WorkerId,
     pub(super) profile: Profile,
     pub(super) permissions: Permissions,
+    /// Who receives its tracks; `None`: everyone who may.
+    pub(super) audience: Option<BTreeSet<Identity>>,
     pub(super) state: ParticipantState,
     pub(super) listening: Listening,
     /// Rooms that its tracks are forwarded into.
@@ -157,6 +162,7 @@ impl State {
         workers: Box<dyn Workers>,
         config: ControlConfig,
         events: broadcast::Sender<RoomEvent>,
+        presence: broadcast::Sender<Presence>,
     ) -> Self {
         Self {
             config,
@@ -172,6 +178,7 @@ impl State {
             counters: Counters::default(),
             draining: false,
             events,
+            presence,
             doomed: Vec::new(),
             last_id: 0,
         }
@@ -229,12 +236,41 @@ impl State {
         }
     }
 
-    /// Tells the members of a room, but not `except`.
-    pub(super) fn tell_room(&mut self, room: RoomId, except: ParticipantId, event: &SessionEvent) {
+    /// Tells those in a room who may know about a participant something about it.
+    pub(super) fn tell_room(&mut self, room: RoomId, about: ParticipantId, event: &SessionEvent) {
         for id in self.members(room) {
-            if id != except {
+            if id != about && self.may_know(id, about) {
                 self.tell(id, event.clone());
             }
+        }
+    }
+
+    /// Who is hidden is known to its audience only.
+    pub(super) fn may_know(&self, listener: ParticipantId, about: ParticipantId) -> bool {
+        let Some(about) = self.people.get(&about) else {
+            return true;
+        };
+        !about.permissions.hidden
+            || about.audience.as_ref().is_some_and(|audience| {
+                self.people
+                    .get(&listener)
+                    .is_some_and(|listener| audience.contains(&listener.profile.identity))
+            })
+    }
+
+    /// Tells layers above that somebody's media changed.
+    pub(super) fn announce_presence(&self, id: ParticipantId, state: PresenceState) {
+        let Some(participant) = self.people.get(&id) else {
+            return;
+        };
+        if let Some(room) = self.rooms.get(&participant.room) {
+            let presence = Presence {
+                room: room.name.clone(),
+                identity: participant.profile.identity.clone(),
+                state,
+            };
+            // Nobody listening is fine.
+            let _ = self.presence.send(presence);
         }
     }
 

@@ -20,17 +20,21 @@ pub(super) fn source_of(described: Option<&TrackDescription>, kind: MediaKind) -
     }
 }
 
-/// Whether this may be published. Who is hidden is not heard either.
+/// Whether this may be published. Who is hidden may negotiate it, so that nothing has to be
+/// negotiated anew when that changes.
 pub(super) fn may_publish(permissions: &Permissions, source: TrackSource) -> bool {
     let sources = &permissions.can_publish_sources;
-    permissions.can_publish
-        && !permissions.hidden
-        && (sources.is_empty() || sources.contains(&source))
+    permissions.can_publish && (sources.is_empty() || sources.contains(&source))
 }
 
 impl Participant {
     fn source_of(&self, mid: &str, kind: MediaKind) -> TrackSource {
         source_of(self.described.get(mid), kind)
+    }
+
+    /// Who is hidden is not heard either, but for an audience.
+    const fn is_heard(&self) -> bool {
+        !self.permissions.hidden || self.audience.is_some()
     }
 
     /// Whether its engine feeds it tracks that it said nothing about.
@@ -65,7 +69,7 @@ impl State {
             .receive_lines()
             .filter(|line| {
                 let source = participant.source_of(line.mid.as_str(), line.kind);
-                may_publish(&participant.permissions, source)
+                participant.is_heard() && may_publish(&participant.permissions, source)
             })
             .cloned()
             .collect();
@@ -244,6 +248,9 @@ impl State {
         id: ParticipantId,
         event: impl FnOnce(crate::model::RoomInfo, crate::model::ParticipantInfo) -> RoomEvent,
     ) {
+        if !self.is_visible(id) {
+            return;
+        }
         let room = self.people.get(&id).map(|participant| participant.room);
         let room = room.and_then(|room| self.room_info(room).ok());
         if let Some((room, info)) = room.zip(self.participant_info(id)) {
@@ -338,7 +345,19 @@ impl State {
         if participant.negotiated.is_none() {
             return;
         }
-        if let Some(wish) = participant.wish_for(track, &identity) {
+        let audience = owner
+            .and_then(|owner| self.people.get(&owner))
+            .and_then(|owner| owner.audience.as_ref());
+        let outside =
+            audience.is_some_and(|audience| !audience.contains(&participant.profile.identity));
+        let wish = match outside {
+            true => Some(Wish {
+                wanted: false,
+                ..Wish::default()
+            }),
+            false => participant.wish_for(track, &identity),
+        };
+        if let Some(wish) = wish {
             let session = participant.session;
             let command = MediaCommand::SetWish {
                 session,
@@ -367,6 +386,53 @@ impl State {
                 self.tell_wish(member, track);
             }
         }
+    }
+
+    /// Tells the engines of all listeners whether they are in a participant's audience now.
+    pub(super) fn tell_audience(&mut self, id: ParticipantId) {
+        let Some(owner) = self.people.get(&id) else {
+            return;
+        };
+        let (tracks, owner) = (owner.tracks.clone(), owner.profile.identity.clone());
+        for room in self.rooms_of(id) {
+            for listener in self.members(room) {
+                for &track in &tracks {
+                    self.tell_wish(listener, track);
+                    self.tell_usual_wish(listener, track, &owner);
+                }
+            }
+        }
+    }
+
+    /// Tells a listener's engine that nothing special is wanted of a track any more.
+    fn tell_usual_wish(&mut self, id: ParticipantId, track: TrackId, owner: &Identity) {
+        let Some(participant) = self.people.get(&id) else {
+            return;
+        };
+        let audience = self
+            .tracks
+            .get(&track)
+            .and_then(|track| self.people.get(&track.owner))
+            .filter(|owner| owner.profile.identity != participant.profile.identity)
+            .map(|owner| &owner.audience);
+        let inside = match audience {
+            Some(Some(audience)) => audience.contains(&participant.profile.identity),
+            Some(None) => true,
+            None => false,
+        };
+        let said_nothing = participant.wish_for(track, owner).is_none();
+        if !inside || !said_nothing || participant.negotiated.is_none() {
+            return;
+        }
+        let command = MediaCommand::SetWish {
+            session: participant.session,
+            track,
+            wish: Wish {
+                wanted: participant.takes_everything(),
+                ..Wish::default()
+            },
+        };
+        self.send_media(participant.worker, command);
     }
 
     /// Forgets what was said about tracks that are not offered in the participant's room.

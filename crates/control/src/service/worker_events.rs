@@ -7,7 +7,7 @@ use crosspoint_wire::ids::Mid;
 
 use super::state::State;
 use super::timers::Timer;
-use crate::api::{RoomEvent, SessionEvent};
+use crate::api::{PresenceState, RoomEvent, SessionEvent};
 use crate::model::{Identity, ParticipantState, Reason};
 
 /// Level of silence (RFC 6464 §3): -127 dBov.
@@ -61,6 +61,7 @@ impl State {
         tracing::info!(session = session.0, srtp_profile, "media is up");
         if self.set_state(id, ParticipantState::Active) {
             self.tell(id, SessionEvent::Connected);
+            self.announce_presence(id, PresenceState::Up);
             self.announce_update(id);
         }
     }
@@ -75,6 +76,11 @@ impl State {
         };
         if self.set_state(id, state) {
             self.tell(id, SessionEvent::Interrupted(interrupted));
+            let presence = match interrupted {
+                true => PresenceState::Interrupted,
+                false => PresenceState::Up,
+            };
+            self.announce_presence(id, presence);
             self.announce_update(id);
         }
     }

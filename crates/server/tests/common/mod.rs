@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use crosspoint_control::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MutedBy, Offer, OfferProblem,
-    ParticipantPatch, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId,
+    ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId,
 };
 use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
@@ -216,6 +216,15 @@ impl RoomControl for Recorder {
         self.note(format!("forward {room} {identity} {to}"))
     }
 
+    async fn set_audience(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        audience: Option<Vec<Identity>>,
+    ) -> Result<(), ControlError> {
+        self.note(format!("set_audience {room} {identity} {audience:?}"))
+    }
+
     async fn set_track_muted(
         &self,
         room: &RoomName,
@@ -345,6 +354,10 @@ impl RoomControl for Recorder {
     fn events(&self) -> broadcast::Receiver<RoomEvent> {
         let _ = self.note("events");
         self.events.subscribe()
+    }
+
+    fn presence(&self) -> broadcast::Receiver<Presence> {
+        broadcast::channel(1).0.subscribe()
     }
 
     async fn drain(&self) {

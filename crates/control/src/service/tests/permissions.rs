@@ -238,3 +238,104 @@ async fn what_its_owner_muted_is_still_muted_when_it_may_be_published_again() {
     let info = bench.service.participant(&a, &identity("alice")).await;
     assert!(info.unwrap().tracks[1].muted);
 }
+
+async fn set_audience(bench: &Bench, name: &str, audience: Option<&[&str]>) {
+    let audience = audience.map(|names| names.iter().map(|name| identity(name)).collect());
+    bench
+        .service
+        .set_audience(&room("a"), &identity(name), audience)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_hidden_is_heard_by_an_audience_that_nobody_else_knows_of() {
+    let bench = Bench::new();
+    let (mut agent, _) = bench.call("a", "agent").await;
+    let (mut customer, _) = bench.call("a", "customer").await;
+    let mut hidden = request("a", "supervisor");
+    hidden.permissions.hidden = true;
+    let supervisor = bench.service.join(hidden).await.unwrap();
+    bench.offer(&supervisor, CHROME).await;
+    told(&mut agent);
+    told(&mut customer);
+    let mut events = bench.service.events();
+    bench.commands();
+
+    set_audience(&bench, "supervisor", Some(&["agent"])).await;
+    assert_eq!(
+        told(&mut agent),
+        [
+            "joined supervisor",
+            "track supervisor Audio",
+            "track supervisor Video"
+        ]
+    );
+    assert!(told(&mut customer).is_empty());
+    let unwanted = |commands: Vec<String>| {
+        let wishes = commands.into_iter().filter(|c| c.contains("SetWish"));
+        wishes.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        unwanted(bench.commands()).len(),
+        2,
+        "the customer gets neither"
+    );
+
+    set_audience(&bench, "supervisor", None).await;
+    assert_eq!(
+        told(&mut agent),
+        [
+            "no track supervisor",
+            "no track supervisor",
+            "left supervisor client_left"
+        ]
+    );
+    assert!(told(&mut customer).is_empty());
+    assert!(events.try_recv().is_err(), "nothing for webhooks");
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audience_of_somebody_visible_only_says_who_receives() {
+    let bench = Bench::new();
+    let (mut alice, _) = bench.call("a", "alice").await;
+    let (_bob, _) = bench.call("a", "bob").await;
+    let (_carol, _) = bench.call("a", "carol").await;
+    told(&mut alice);
+    bench.commands();
+    set_audience(&bench, "bob", Some(&["carol"])).await;
+    assert!(told(&mut alice).is_empty(), "bob is still there");
+    let wishes = bench.commands();
+    // Alice gets neither of his tracks, Carol both.
+    assert_eq!(wishes.len(), 4, "{wishes:?}");
+    set_audience(&bench, "bob", None).await;
+    let wishes = bench.commands();
+    assert_eq!(wishes.len(), 4, "{wishes:?}");
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_tells_of_hidden_people_too() {
+    let bench = Bench::new();
+    let mut presence = bench.service.presence();
+    let mut hidden = request("a", "supervisor");
+    hidden.permissions.hidden = true;
+    let supervisor = bench.service.join(hidden).await.unwrap();
+    bench.offer(&supervisor, CHROME).await;
+    let connected = Event::Connected {
+        session: supervisor.session,
+        srtp_profile: "test",
+    };
+    bench.tell(0, connected).await;
+    let up = presence.try_recv().unwrap();
+    assert_eq!(up.identity, identity("supervisor"));
+    assert_eq!(up.state, crate::api::PresenceState::Up);
+    bench
+        .service
+        .leave(supervisor.session, Reason::Kicked)
+        .await
+        .unwrap();
+    let gone = presence.try_recv().unwrap();
+    assert_eq!(gone.state, crate::api::PresenceState::Gone(Reason::Kicked));
+}
