@@ -455,6 +455,16 @@ pub enum AdminCommand {
     DeleteTenant,
     /// Makes or changes a user.
     PutUser { user: Box<UserRecord> },
+    /// A tenant's settings.
+    Tenant,
+    /// All users, by id.
+    Users,
+    /// One user.
+    User { user: UserId },
+    /// Who has this directory number or, failing that, this id.
+    Lookup { number: String },
+    /// All groups, by id.
+    Groups,
     /// Forgets a user: devices are turned out with `account_invalid`.
     DeleteUser { user: UserId },
     /// Makes or changes a group.

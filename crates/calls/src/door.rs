@@ -97,6 +97,12 @@ pub enum AdminData {
     None,
     /// The answer that the user's own command would have got.
     Command(Data),
+    /// A tenant's settings.
+    Tenant(Box<TenantSettings>),
+    /// Users as they are kept.
+    Users(Vec<UserRecord>),
+    /// Groups.
+    Groups(Vec<Group>),
     /// Live calls.
     Calls(Vec<Call>),
     /// One call.

@@ -25,3 +25,4 @@ pub mod model;
 pub mod policy;
 pub mod reason;
 pub mod record;
+pub mod service;

@@ -136,6 +136,10 @@ pub struct UserRecord {
     /// Whose calls are refused.
     #[serde(default)]
     pub blocked: Vec<UserId>,
+    /// What a password is checked against, where the user has one: a text that only the front
+    /// door reads. Never shown.
+    #[serde(skip)]
+    pub password: Option<String>,
 }
 
 /// What a group is for.

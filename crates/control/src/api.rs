@@ -78,6 +78,14 @@ pub trait RoomControl: Send + Sync + 'static {
         to: &RoomName,
     ) -> Result<(), ControlError>;
 
+    /// Takes that back: the participant's tracks are not seen in the other room any more. Nothing
+    /// happens when they were not.
+    async fn stop_forwarding(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        to: &RoomName,
+    ) -> Result<(), ControlError>;
     /// Says who receives a participant's tracks: `None`: everyone who may. Somebody hidden is heard
     /// by an audience only, and shown to nobody else. Takes effect at once.
     async fn set_audience(

@@ -301,6 +301,20 @@ impl RoomControl for Service {
         self.step(|state| state.forward_participant(room, identity, to))
     }
 
+    async fn stop_forwarding(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        to: &RoomName,
+    ) -> Result<(), ControlError> {
+        self.step(|state| {
+            let id = state.member(room, identity)?;
+            let to = state.room_id(to)?;
+            state.stop_forwarding(id, to, Reason::ClientLeft);
+            Ok(())
+        })
+    }
+
     async fn set_audience(
         &self,
         room: &RoomName,

@@ -1,12 +1,12 @@
 //! What rooms and recorders tell.
 
 use super::Machine;
-use super::out::call_of;
+use super::out::{call_of, room_of};
 use super::timers::Timer;
 use crate::door::CallWebhookKind;
 use crate::event::{Changed, Event};
 use crate::ids::{CallId, UserId};
-use crate::media::MediaEvent;
+use crate::media::{Access, MediaAction, MediaEvent};
 use crate::model::{PartState, Role, TrackKind};
 use crate::reason::EndReason;
 
@@ -95,6 +95,14 @@ impl Machine {
         self.timers.clear(&Timer::Connect(id.clone(), user.clone()));
         self.timers
             .clear(&Timer::MediaLost(id.clone(), user.clone()));
+        if part.access() != Access::FULL {
+            // The room may not know, if this is a new stay.
+            self.media(MediaAction::SetAccess {
+                room: room_of(id),
+                user: user.clone(),
+                access: part.access(),
+            });
+        }
         if first {
             let participant = self.participant_view(&tenant, user, &part);
             let event = Event::ParticipantJoined {

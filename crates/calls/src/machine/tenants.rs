@@ -30,6 +30,34 @@ impl Machine {
             AdminCommand::PutTenant { .. } => {}
             AdminCommand::DeleteTenant => self.delete_tenant(tenant),
             AdminCommand::PutUser { user } => return self.put_user(tenant, *user),
+            AdminCommand::Tenant => {
+                let tenant = self.tenant(tenant).ok_or(ErrorCode::TenantNotFound)?;
+                return Ok(AdminData::Tenant(Box::new(tenant.settings.clone())));
+            }
+            AdminCommand::Users => {
+                let users = self.tenant(tenant).into_iter();
+                let users = users.flat_map(|tenant| tenant.users.values());
+                return Ok(AdminData::Users(
+                    users.map(|user| user.record.clone()).collect(),
+                ));
+            }
+            AdminCommand::User { user } => {
+                let user = self.user(tenant, &user).ok_or(ErrorCode::NotFound)?;
+                return Ok(AdminData::Users(vec![user.record.clone()]));
+            }
+            AdminCommand::Lookup { number } => {
+                let entry = self.tenant(tenant).ok_or(ErrorCode::TenantNotFound)?;
+                let by_number = entry.extensions.get(&number).cloned();
+                let user = by_number.or_else(|| UserId::new(&number));
+                let user = user.and_then(|user| entry.users.get(&user));
+                let user = user.ok_or(ErrorCode::NotFound)?;
+                return Ok(AdminData::Users(vec![user.record.clone()]));
+            }
+            AdminCommand::Groups => {
+                let groups = self.tenant(tenant).into_iter();
+                let groups = groups.flat_map(|tenant| tenant.groups.values().cloned());
+                return Ok(AdminData::Groups(groups.collect()));
+            }
             AdminCommand::DeleteUser { user } => return self.delete_user(tenant, &user),
             AdminCommand::PutGroup { group } => return self.put_group(tenant, group),
             AdminCommand::DeleteGroup { group } => return self.delete_group(tenant, &group),
@@ -165,6 +193,7 @@ impl Machine {
             skill_groups: Vec::new(),
             supervisor: false,
             blocked: Vec::new(),
+            password: None,
         };
         entry.users.insert(user.clone(), User::new(record, now));
         Ok(())

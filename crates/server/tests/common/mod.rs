@@ -216,6 +216,15 @@ impl RoomControl for Recorder {
         self.note(format!("forward {room} {identity} {to}"))
     }
 
+    async fn stop_forwarding(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        to: &RoomName,
+    ) -> Result<(), ControlError> {
+        self.note(format!("stop_forwarding {room} {identity} {to}"))
+    }
+
     async fn set_audience(
         &self,
         room: &RoomName,

@@ -107,6 +107,7 @@ impl Rig {
             skill_groups: skills.iter().map(|name| group(name)).collect(),
             supervisor: boss,
             blocked: Vec::new(),
+            password: None,
         };
         let command = AdminCommand::PutUser {
             user: Box::new(user),
