@@ -58,6 +58,14 @@ impl Publisher {
     /// # Errors
     /// When the server refuses, or the connection does not come up.
     pub async fn start(server: &TestServer, room: &str, identity: &str) -> Result<Self> {
+        Self::with_token(server, room, server.token(room, identity)?).await
+    }
+
+    /// As [`Self::start`], with a token from elsewhere.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn with_token(server: &TestServer, room: &str, token: String) -> Result<Self> {
         let ssrc = rand::random();
         let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             "stream".to_owned(),
@@ -73,7 +81,6 @@ impl Publisher {
                 ..Default::default()
             }],
         )));
-        let token = server.token(room, identity)?;
         let (peer, events) = new_peer().await?;
         peer.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
             .await?;
@@ -143,7 +150,14 @@ impl Player {
     /// # Errors
     /// When the server refuses, or the connection does not come up.
     pub async fn start(server: &TestServer, room: &str, identity: &str) -> Result<Self> {
-        let token = server.token(room, identity)?;
+        Self::with_token(server, room, server.token(room, identity)?).await
+    }
+
+    /// As [`Self::start`], with a token from elsewhere.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn with_token(server: &TestServer, room: &str, token: String) -> Result<Self> {
         let (peer, mut events) = new_peer().await?;
         let packets = events.packets.take().context("packets")?;
         let init = RTCRtpTransceiverInit {

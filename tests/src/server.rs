@@ -59,14 +59,23 @@ impl TestServer {
     /// # Errors
     /// When it cannot be signed.
     pub fn token(&self, room: &str, identity: &str) -> Result<String> {
+        let grants = json!({
+            "room": room, "roomJoin": true, "roomAdmin": true, "roomList": true, "roomCreate": true,
+        });
+        self.sign(identity, &grants)
+    }
+
+    /// A token with any grants.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn sign(&self, identity: &str, grants: &Value) -> Result<String> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
         let claims = json!({
             "iss": KEY,
             "sub": identity,
             "exp": now.as_secs() + 600,
-            "video": {
-                "room": room, "roomJoin": true, "roomAdmin": true, "roomList": true, "roomCreate": true,
-            },
+            "video": grants,
         });
         Ok(jsonwebtoken::encode(
             &Header::default(),
@@ -129,6 +138,25 @@ impl TestServer {
             .send()
             .await?;
         Ok(response.error_for_status()?.json().await?)
+    }
+
+    /// Writes by the API; the answer, null where it has no body.
+    ///
+    /// # Errors
+    /// Any answer but a success.
+    pub async fn write(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        token: &str,
+        body: &Value,
+    ) -> Result<Value> {
+        let request = self.http.request(method, self.url(path));
+        let response = request.bearer_auth(token).json(body).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        ensure!(status.is_success(), "{path}: {status}: {text}");
+        Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
     /// One sample of `/metrics`, without labels; 0 when it is not there.

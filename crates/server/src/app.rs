@@ -8,6 +8,7 @@ use crosspoint_control::api::RoomControl;
 use crosspoint_store::Store;
 
 use crate::auth::Keys;
+use crate::calls::Calls;
 use crate::config::Config;
 use crate::recordings::Recordings;
 use crate::report::Reporter;
@@ -30,12 +31,13 @@ pub struct App {
     pub(crate) signal: Sessions,
     pub(crate) whip: Resources,
     recordings: OnceLock<Arc<Recordings>>,
+    pub(crate) calls: Calls,
     pub(crate) started: Instant,
     draining: AtomicBool,
 }
 
 impl App {
-    /// Puts the parts together.
+    /// Puts the parts together. To be called within a tokio runtime, whose tasks calls live on.
     #[must_use]
     pub fn new(
         control: Arc<dyn RoomControl>,
@@ -45,7 +47,9 @@ impl App {
         store: Option<Store>,
     ) -> Arc<Self> {
         crate::telemetry::install();
+        let calls = Calls::start(Arc::clone(&control), keys.clone(), development);
         Arc::new(Self {
+            calls,
             control,
             keys,
             config,

@@ -13,6 +13,7 @@ pub mod http;
 pub mod recordings;
 pub mod server;
 
+mod calls;
 mod media;
 mod messages;
 mod records;

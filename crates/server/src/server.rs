@@ -95,11 +95,16 @@ impl Server {
         let tls = tls(&config).await?;
         let recordings = Recordings::start(&config, Arc::clone(&control))?;
         let recorded = recordings.as_ref().map(|recordings| recordings.events());
-        webhook::start(&config.webhooks, &access.keys, control.events(), recorded)?;
-
         let header_timeout = Duration::from_secs(config.http.header_timeout_s);
         let store = records::open(&config).await?;
         let app = App::new(control, access.keys, config, access.development, store);
+        webhook::start(
+            &app.config.webhooks,
+            &app.keys,
+            app.control.events(),
+            recorded,
+            app.calls.service.webhooks(),
+        )?;
         let historian = Historian::new(
             app.store.clone(),
             records::node(&http_addr),

@@ -30,6 +30,9 @@ pub enum Denied {
     /// It does not name the room to move or forward to.
     #[error("the token names another room to go to (video.destinationRoom)")]
     Destination,
+    /// It is for another tenant.
+    #[error("the token is for another tenant (video.callTenant)")]
+    Tenant,
     /// A participant needs an identity.
     #[error("the token names no identity (sub)")]
     Identity,
@@ -43,6 +46,7 @@ impl Denied {
             Self::Grant(_) => "grant_missing",
             Self::Room => "room_denied",
             Self::Destination => "destination_denied",
+            Self::Tenant => "tenant_denied",
             Self::Identity => "identity_missing",
         }
     }
@@ -138,6 +142,29 @@ impl Grant {
         }
         self.require(self.video.room_admin, "roomAdmin")?;
         self.require_room(room)
+    }
+
+    /// The tenant whose user `sub` is.
+    #[must_use]
+    pub fn call_tenant(&self) -> Option<&str> {
+        let tenant = self.video.call_tenant.as_str();
+        (!tenant.is_empty()).then_some(tenant)
+    }
+
+    /// Administering a tenant and its calls: `callAdmin`, for all tenants or that of `callTenant`; or
+    /// `nodeAdmin`.
+    ///
+    /// # Errors
+    /// Without it, or for another tenant.
+    pub fn require_call_admin(&self, tenant: &str) -> Result<(), Denied> {
+        if self.video.node_admin {
+            return Ok(());
+        }
+        self.require(self.video.call_admin, "callAdmin")?;
+        match self.call_tenant() {
+            Some(own) if own != tenant => Err(Denied::Tenant),
+            _ => Ok(()),
+        }
     }
 
     /// Recording a room, or seeing what was recorded of it; `None`: of some room.

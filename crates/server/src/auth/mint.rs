@@ -56,13 +56,15 @@ enum Takes {
     Sources,
 }
 
-const GRANTS: [(&str, Takes); 14] = [
+const GRANTS: [(&str, Takes); 16] = [
     ("roomJoin", Takes::Bool),
     ("roomAdmin", Takes::Bool),
     ("roomCreate", Takes::Bool),
     ("roomList", Takes::Bool),
     ("roomRecord", Takes::Bool),
     ("nodeAdmin", Takes::Bool),
+    ("callAdmin", Takes::Bool),
+    ("callTenant", Takes::Text),
     ("room", Takes::Text),
     ("destinationRoom", Takes::Text),
     ("canPublish", Takes::Bool),

@@ -66,6 +66,12 @@ pub(crate) struct VideoGrant {
     /// Ours, not LiveKit's: everything but joining, in all rooms.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) node_admin: bool,
+    /// Ours: administers tenants and their calls; all tenants, or that of `callTenant`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) call_admin: bool,
+    /// Ours: `sub` is a user of this tenant, whose devices may call.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) call_tenant: String,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) room: String,
     #[serde(skip_serializing_if = "is_default")]

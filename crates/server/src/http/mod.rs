@@ -19,6 +19,8 @@
 //! | `GET /v1/signal` | WebSocket: [`crate::signal`] |
 //! | `POST /whip/{room}`, `PATCH DELETE /whip/{room}/{session}` | [`crate::whip`] |
 //! | `POST /whep/{room}`, `PATCH DELETE /whep/{room}/{session}` | |
+//! | `GET /v1/calls/connect`, `POST /v1/calls`, `GET /v1/calls/{call}`, `POST /v1/calls/{call}/{verb}` | [`crate::calls`] |
+//! | `/v1/tenants/{tenant}/...`, `/snk/...` | |
 //! | `GET /healthz`, `GET /readyz`, `GET /metrics` | [`health`] |
 //! | `POST /v1/dev/token`, `POST /v1/dev/admin-token` | development mode only: [`dev`] |
 //! | `GET /openapi.json` | the description of all of these |
@@ -89,6 +91,7 @@ fn routes(app: &App) -> (Router<Arc<App>>, OpenApi) {
         .merge(events::routes())
         .merge(crate::signal::routes())
         .merge(crate::whip::routes())
+        .merge(crate::calls::routes())
         .merge(health::routes())
         .routes(routes!(openapi))
         .split_for_parts();

@@ -1,4 +1,4 @@
-//! Webhooks: events of rooms, participants, tracks and recordings, posted to the operator's URLs.
+//! Webhooks: events of rooms, participants, tracks, recordings and calls, posted to the operator's URLs.
 //!
 //! Bodies and signatures are LiveKit's ([`payload`]), so that its SDKs' receivers take them. Events
 //! of one room arrive in order at each URL: the next one is sent when the one before was delivered,
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use crosspoint_calls::service::TenantWebhook;
 use crosspoint_control::api::RoomEvent;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Url};
@@ -34,8 +35,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Most requests under way at one URL.
 const CONCURRENT_MAX: usize = 16;
 
-/// Starts delivery of `events`, and of what becomes of recordings, to the configured URLs; ends with
-/// the former's source.
+/// Starts delivery of `events`, of what becomes of recordings, and of `calls`, to the configured URLs;
+/// ends with their sources.
 ///
 /// # Errors
 /// A key that is not there, or an HTTP client that cannot be made.
@@ -44,6 +45,7 @@ pub(crate) fn start(
     keys: &Keys,
     events: broadcast::Receiver<RoomEvent>,
     recorded: Option<broadcast::Receiver<RecordingEvent>>,
+    calls: broadcast::Receiver<TenantWebhook>,
 ) -> anyhow::Result<()> {
     if config.urls.is_empty() {
         return Ok(());
@@ -86,6 +88,10 @@ pub(crate) fn start(
             payload::recording_body(&event)
         }));
     }
+    let of = |(_, event): &TenantWebhook| event.call.id.as_str().to_owned();
+    tokio::spawn(dispatch(receivers.clone(), calls, of, |(_, event)| {
+        Some(payload::call_body(&event))
+    }));
     let of = |event: &RoomEvent| room_of_event(event).as_str().to_owned();
     tokio::spawn(dispatch(receivers, events, of, payload::body));
     Ok(())

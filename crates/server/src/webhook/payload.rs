@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use crosspoint_calls::door::CallWebhook;
 use crosspoint_control::api::RoomEvent;
 use crosspoint_control::model::{
     ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, TrackInfo,
@@ -94,6 +95,18 @@ struct Track {
     source: &'static str,
     mime_type: String,
     mid: String,
+}
+
+/// The body for an event of a call: `{event, id, createdAt, call, user}`, the call as it was then.
+pub(super) fn call_body(event: &CallWebhook) -> Bytes {
+    let body = serde_json::json!({
+        "event": event.kind.label(),
+        "id": format!("EV_{:016x}", rand::random::<u64>()),
+        "createdAt": (event.at_ms / 1000).to_string(),
+        "call": event.call,
+        "user": event.user,
+    });
+    body.to_string().into()
 }
 
 /// The body for an event; `None` for those that are no webhooks.

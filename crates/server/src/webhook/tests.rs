@@ -62,7 +62,8 @@ fn room(name: &str) -> RoomInfo {
 fn start_with(config: &config::Webhooks) -> broadcast::Sender<RoomEvent> {
     crate::server::install_crypto();
     let (events, receiver) = broadcast::channel(64);
-    start(config, &keys(), receiver, None).unwrap();
+    let calls = broadcast::channel(1).1;
+    start(config, &keys(), receiver, None, calls).unwrap();
     events
 }
 
