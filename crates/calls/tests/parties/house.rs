@@ -102,6 +102,7 @@ impl House {
             skill_groups: vec![GroupId::new(group).unwrap()],
             supervisor,
             blocked: Vec::new(),
+            password: None,
         });
     }
 

@@ -199,6 +199,7 @@ fn who_is_blocked_gets_53202() {
         skill_groups: Vec::new(),
         supervisor: false,
         blocked: vec![user("alice")],
+        password: None,
     });
     let alice = online(&mut house, "alice");
     let bob = online(&mut house, "bob");

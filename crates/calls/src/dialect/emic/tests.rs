@@ -488,6 +488,7 @@ fn an_account_names_its_groups_and_the_extensions() {
         skill_groups: vec![GroupId::new("a").unwrap()],
         supervisor: false,
         blocked: Vec::new(),
+        password: None,
     };
     let account = account(
         &eid,
