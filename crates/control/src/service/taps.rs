@@ -119,13 +119,14 @@ impl State {
             return;
         };
         let relay = RelayId(self.next_id());
+        // Who reads the packets should know the track before they come.
+        self.describe_tapped(id, track, relay);
         let Some(tap) = self.taps.get_mut(&id) else {
+            // Nobody reads, and so it was closed.
             return;
         };
         tap.tracks.insert(track, relay);
         let door = Some(tap.door.clone());
-        // Who reads the packets should know the track before they come.
-        self.describe_tapped(id, track, relay);
         self.send(worker, Command::RouteTap { relay, door });
         self.send_media(worker, MediaCommand::OpenRelay { track, relay });
     }
