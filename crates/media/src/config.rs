@@ -199,6 +199,15 @@ impl Default for Wish {
     }
 }
 
+/// A place among an encoding's layers; 0 is the lowest of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Layer {
+    /// Spatial layer, 0..=3: size or fidelity.
+    pub spatial: u8,
+    /// Temporal layer, 0..=7: pictures per second.
+    pub temporal: u8,
+}
+
 /// Upper bound on the quality that feeds a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum LayerLimit {

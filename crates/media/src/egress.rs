@@ -40,8 +40,9 @@ pub(crate) struct Outgoing {
     pub(crate) timestamp: u32,
     pub(crate) picture: PicturePatch,
     pub(crate) payload_type: PayloadType,
-    /// Sets the marker bit, whatever the source's packet had.
-    pub(crate) talk_spurt: bool,
+    /// Sets the marker bit, whatever the source's packet had: the first sound of another speaker,
+    /// the last packet of a picture whose higher layers are left out.
+    pub(crate) marker: bool,
     /// The sequence number of the original, when this is its repetition on the RTX stream.
     pub(crate) repair_of: Option<u16>,
 }
@@ -188,7 +189,7 @@ fn try_write(
     stamp: &Stamp,
 ) -> Option<usize> {
     let header = RtpHeader {
-        marker: cached.marker || packet.talk_spurt,
+        marker: cached.marker || packet.marker,
         payload_type: packet.payload_type,
         sequence_number: packet.index as u16,
         timestamp: packet.timestamp,

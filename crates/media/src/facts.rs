@@ -5,9 +5,10 @@
 //! the header extensions that travel on to the subscribers. Every slot, relay and tap works from
 //! these two; nobody behind the cache looks into a payload again.
 
+mod targets;
+
 use crosspoint_wire::ParseError;
 use crosspoint_wire::codec::{Codec, MediaKind};
-use crosspoint_wire::dd::{DECODE_TARGETS_MAX, Dependencies, Indication};
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::payload::av1::Av1;
 use crosspoint_wire::payload::h264::H264;
@@ -15,8 +16,12 @@ use crosspoint_wire::payload::vp8::Vp8;
 use crosspoint_wire::payload::vp9::Vp9;
 use crosspoint_wire::payload::{PictureId, Tl0PicIdx};
 
+use self::targets::{Targets, dependencies_of};
+use crate::config::Layer;
+use crate::layer::{LayerSet, SPATIAL_LAYERS_MAX};
+
 /// Where a packet stands in its stream, and what in its payload changes from slot to slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameFacts {
     /// The packet belongs to a frame that can be decoded without any earlier one. Certain for the
     /// first packet of a frame; of VP8, H264 and AV1 the later ones cannot always be told.
@@ -27,10 +32,15 @@ pub(crate) struct FrameFacts {
     pub(crate) spatial: u8,
     /// Temporal layer, 0 = lowest.
     pub(crate) temporal: u8,
-    /// A receiver of lower temporal layers may take this layer from here on.
-    pub(crate) switch_up: bool,
-    /// No other frame depends on this one.
-    pub(crate) discardable: bool,
+    /// The last packet of its frame (of one spatial layer), where the codec tells.
+    pub(crate) end_of_frame: bool,
+    /// Receivers, named by the highest layer that they take, who are to have it.
+    pub(crate) present: LayerSet,
+    /// Receivers to be who may begin here: later frames of theirs depend on nothing before.
+    pub(crate) switches: LayerSet,
+    /// Frames that it depends on, where there is a dependency descriptor: bit n for the frame
+    /// n before it.
+    pub(crate) depends_on: u64,
     /// Numbers in the payload descriptor that count pictures.
     pub(crate) picture: PictureFields,
 }
@@ -40,10 +50,19 @@ impl FrameFacts {
     const SOUND: Self = Self {
         keyframe: true,
         first_of_frame: true,
+        ..Self::ORDINARY
+    };
+
+    /// Nothing special is known of it: everybody is to have it.
+    const ORDINARY: Self = Self {
+        keyframe: false,
+        first_of_frame: false,
         spatial: 0,
         temporal: 0,
-        switch_up: true,
-        discardable: true,
+        end_of_frame: false,
+        present: LayerSet::ALL,
+        switches: LayerSet::NONE,
+        depends_on: 0,
         picture: PictureFields {
             id: None,
             tl0: None,
@@ -51,6 +70,12 @@ impl FrameFacts {
             frame: None,
         },
     };
+}
+
+impl Default for FrameFacts {
+    fn default() -> Self {
+        Self::ORDINARY
+    }
 }
 
 /// The picture counters of a VP8 or VP9 payload descriptor and where they stand.
@@ -102,18 +127,28 @@ impl PictureFields {
 /// repaired for a second, and nobody sends more than this many in one.
 const LATE_FRAMES_MAX: u16 = 240;
 
+/// Width and height in pixels.
+pub(crate) type Size = (u16, u16);
+
 /// Reads the facts of one encoding's packets, in the order in which they arrive.
 #[derive(Debug, Default)]
 pub(crate) struct FactsReader {
     /// The H264 encoder sends parameter sets in band.
     parameter_sets: bool,
     /// Made with the first dependency descriptor: most streams have none.
-    dependencies: Option<Box<Dependencies>>,
-    /// Frame number of the newest dependency descriptor.
-    newest_frame: u16,
+    targets: Option<Box<Targets>>,
+    /// Highest spatial layer of a VP9 stream, as its structure says.
+    vp9_top: u8,
+    /// Pictures' sizes by spatial layer, as the stream itself says.
+    sizes: [Option<Size>; SPATIAL_LAYERS_MAX as usize],
 }
 
 impl FactsReader {
+    /// How large the pictures of a spatial layer are, if the stream said so.
+    pub(crate) fn size(&self, spatial: u8) -> Option<Size> {
+        self.sizes.get(usize::from(spatial)).copied().flatten()
+    }
+
     /// The facts of a packet; of one that is not understood, that it is nothing special. With a
     /// dependency descriptor the payload is not asked what it is: it may be encrypted end to end.
     /// Only where the packetizer's picture counters stand is read, since they are in the clear.
@@ -134,8 +169,11 @@ impl FactsReader {
         }
         let facts = match codec {
             Codec::Opus | Codec::Pcmu | Codec::Pcma => Ok(FrameFacts::SOUND),
-            Codec::Vp8 => Vp8::parse(payload).map(vp8_facts),
-            Codec::Vp9 => Vp9::parse(payload).map(vp9_facts),
+            Codec::Vp8 => Vp8::parse(payload).map(|packet| {
+                self.note_size(0, packet.size);
+                vp8_facts(packet)
+            }),
+            Codec::Vp9 => Vp9::parse(payload).map(|packet| self.vp9_facts(packet)),
             Codec::H264 => H264::parse(payload).map(|unit| self.h264_facts(unit)),
             Codec::Av1 => Av1::parse(payload).map(av1_facts),
         };
@@ -143,29 +181,58 @@ impl FactsReader {
     }
 
     fn descriptor_facts(&mut self, descriptor: &[u8]) -> Result<FrameFacts, ParseError> {
-        let known = self.dependencies.is_some();
-        let dependencies = self.dependencies.get_or_insert_default();
+        let targets = self.targets.get_or_insert_default();
+        let newest = targets.newest;
         let late = |number| {
-            known && (1..=LATE_FRAMES_MAX).contains(&self.newest_frame.wrapping_sub(number))
+            newest
+                .is_some_and(|newest| (1..=LATE_FRAMES_MAX).contains(&newest.wrapping_sub(number)))
         };
         let frame = if frame_number(descriptor).is_some_and(late) {
-            dependencies.read_late(descriptor)?
+            targets.dependencies.read_late(descriptor)?
         } else {
-            let frame = dependencies.read(descriptor)?;
-            self.newest_frame = frame.number;
+            let frame = targets.dependencies.read(descriptor)?;
+            targets.newest = Some(frame.number);
+            targets.follow(&frame);
             frame
         };
-        let indications = || (0..DECODE_TARGETS_MAX as u8).map(|target| frame.indication(target));
+        let (present, switches) = targets.receivers(&frame);
+        if frame.structure_attached {
+            for spatial in 0..SPATIAL_LAYERS_MAX {
+                let structure = self.targets.as_ref().map(|t| &t.dependencies);
+                let structure = structure.and_then(|dependencies| dependencies.structure());
+                let size = structure.and_then(|structure| structure.size(spatial));
+                self.note_size(spatial, size.and_then(narrow));
+            }
+        }
         Ok(FrameFacts {
             keyframe: frame.structure_attached,
             first_of_frame: frame.start,
             spatial: frame.spatial,
             temporal: frame.temporal,
-            switch_up: indications().any(|i| i == Indication::Switch),
-            discardable: !indications()
-                .any(|i| matches!(i, Indication::Switch | Indication::Required)),
+            end_of_frame: frame.end,
+            present,
+            switches,
+            depends_on: dependencies_of(&frame),
             picture: PictureFields::default(),
         })
+    }
+
+    fn note_size(&mut self, spatial: u8, size: Option<Size>) {
+        if let (Some(size), Some(known)) = (size, self.sizes.get_mut(usize::from(spatial))) {
+            *known = Some(size);
+        }
+    }
+
+    fn vp9_facts(&mut self, packet: Vp9) -> FrameFacts {
+        if let Some(structure) = &packet.structure {
+            self.vp9_top = (structure.spatial_layers - 1).min(SPATIAL_LAYERS_MAX - 1);
+            for (spatial, &size) in
+                (0..structure.spatial_layers).zip(structure.sizes.iter().flatten())
+            {
+                self.note_size(spatial, Some(size));
+            }
+        }
+        vp9_facts(packet, self.vp9_top)
     }
 
     /// A receiver can begin with parameter sets, which encoders repeat in front of each IDR
@@ -176,7 +243,6 @@ impl FactsReader {
         FrameFacts {
             keyframe: packet.keyframe(),
             first_of_frame: packet.keyframe_start() && beginning,
-            discardable: packet.non_reference && !packet.pps,
             ..FrameFacts::default()
         }
     }
@@ -186,7 +252,7 @@ impl FactsReader {
 fn picture_fields(codec: Codec, payload: &[u8]) -> PictureFields {
     let facts = match codec {
         Codec::Vp8 => Vp8::parse(payload).map(vp8_facts),
-        Codec::Vp9 => Vp9::parse(payload).map(vp9_facts),
+        Codec::Vp9 => Vp9::parse(payload).map(|packet| vp9_facts(packet, 0)),
         _ => return PictureFields::default(),
     };
     facts.unwrap_or_default().picture
@@ -198,32 +264,59 @@ fn frame_number(descriptor: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([high, low]))
 }
 
+/// What fits into a size; encoders' limits are below it.
+fn narrow((width, height): (u32, u32)) -> Option<Size> {
+    Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
+}
+
 fn vp8_facts(packet: Vp8) -> FrameFacts {
+    let layer = Layer::new(0, packet.temporal);
     FrameFacts {
         keyframe: packet.keyframe_start,
         first_of_frame: packet.starts_frame(),
-        spatial: 0,
-        temporal: packet.temporal,
-        switch_up: packet.layer_sync,
-        discardable: packet.non_reference,
+        temporal: layer.temporal,
+        present: LayerSet::from(layer),
+        // RFC 7741 §4.2: it depends on the base layer alone, and so do those of its layer that
+        // come after it. About the layers between the base and it this says nothing.
+        switches: if packet.layer_sync {
+            LayerSet::ALL.of_temporal(layer.temporal)
+        } else {
+            LayerSet::NONE
+        },
         picture: PictureFields {
             id: packet.picture_id,
             tl0: packet.tl0_pic_idx,
             named_by_distance: false,
             frame: None,
         },
+        ..FrameFacts::default()
     }
 }
 
-fn vp9_facts(packet: Vp9) -> FrameFacts {
+/// `top`: the stream's highest spatial layer.
+fn vp9_facts(packet: Vp9, top: u8) -> FrameFacts {
+    let layer = Layer::new(packet.spatial(), packet.temporal());
+    let receivers = LayerSet::from(layer);
     FrameFacts {
         keyframe: packet.keyframe(),
         first_of_frame: packet.frame_start,
-        spatial: packet.spatial(),
-        temporal: packet.temporal(),
-        switch_up: packet.layers.is_some_and(|l| l.switching_up_point),
-        // That no higher layer of the same picture needs it says nothing about later pictures.
-        discardable: false,
+        spatial: layer.spatial,
+        temporal: layer.temporal,
+        end_of_frame: packet.frame_end,
+        // Who takes a higher layer does without those that it is not predicted from. Nothing is
+        // higher than the top.
+        present: if packet.not_for_higher_spatial && layer.spatial < top {
+            receivers.of_spatial(layer.spatial)
+        } else {
+            receivers
+        },
+        // RFC 9628 §4.2: pictures of higher temporal layers depend on no earlier ones of them.
+        switches: if packet.layers.is_some_and(|l| l.switching_up_point) {
+            LayerSet::from(Layer::new(0, layer.temporal.saturating_add(1)))
+        } else {
+            LayerSet::NONE
+        },
+        depends_on: 0,
         picture: PictureFields {
             id: packet.picture_id,
             tl0: packet.tl0_pic_idx,
@@ -235,11 +328,14 @@ fn vp9_facts(packet: Vp9) -> FrameFacts {
 
 fn av1_facts(packet: Av1) -> FrameFacts {
     let (temporal, spatial) = packet.layers.unwrap_or_default();
+    // Which of its layers a frame needs stands in the dependency descriptor only: without one
+    // everybody gets all of them.
+    let layer = Layer::new(spatial, temporal);
     FrameFacts {
         keyframe: packet.keyframe_start(),
         first_of_frame: !packet.continues,
-        spatial,
-        temporal,
+        spatial: layer.spatial,
+        temporal: layer.temporal,
         ..FrameFacts::default()
     }
 }
@@ -334,7 +430,9 @@ mod tests {
     #[test]
     fn a_patch_changes_the_counters_and_nothing_else() {
         let facts = read(Codec::Vp8, &VP8);
-        assert!(facts.keyframe && facts.first_of_frame && facts.switch_up);
+        assert!(facts.keyframe && facts.first_of_frame);
+        assert!(facts.switches.contains(Layer::new(0, 1)));
+        assert!(!facts.switches.contains(Layer::new(0, 2)));
         assert_eq!(facts.temporal, 1);
         let mut payload = VP8;
         let patch = PicturePatch {
@@ -385,7 +483,9 @@ mod tests {
     fn vp9_picture_ids_keep_their_distance() {
         // I, L, B: 7-bit picture id 5, temporal 1 switching up, spatial 1, TL0PICIDX 3.
         let facts = read(Codec::Vp9, &[0xe8, 5, 0x32, 3, 1]);
-        assert!(facts.first_of_frame && facts.switch_up && !facts.keyframe);
+        assert!(facts.first_of_frame && !facts.keyframe);
+        assert!(facts.switches.contains(Layer::new(1, 2)));
+        assert!(!facts.switches.contains(Layer::new(1, 1)));
         assert_eq!((facts.spatial, facts.temporal), (1, 1));
         assert!(facts.picture.named_by_distance);
         assert_eq!(facts.picture.id.map(|id| id.value), Some(5));

@@ -32,7 +32,15 @@ pub(crate) struct SentPacket {
     sent_ms: u32,
     /// How often it was sent again.
     resends: u8,
-    live: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Vacant,
+    Live,
+    /// Its marker bit was set, whatever the source's packet had.
+    Marked,
 }
 
 impl SentPacket {
@@ -52,8 +60,23 @@ impl SentPacket {
             picture,
             sent_ms: to_ms(now),
             resends: 0,
-            live: true,
+            state: State::Live,
         }
+    }
+
+    /// The same with its marker bit set, if `marker` says so.
+    pub(crate) fn marked(self, marker: bool) -> Self {
+        let state = if marker { State::Marked } else { self.state };
+        Self { state, ..self }
+    }
+
+    /// Whether its marker bit was set, whatever the source's packet had.
+    pub(crate) fn marker(&self) -> bool {
+        self.state == State::Marked
+    }
+
+    fn is_live(&self) -> bool {
+        self.state != State::Vacant
     }
 
     /// How often it was sent again.
@@ -105,7 +128,7 @@ impl SentLog {
         self.newest = self.newest.max(ext_seq);
         let index = self.index(ext_seq);
         if let Some(place) = self.entries.get_mut(index)
-            && !(place.live && place.is_after(ext_seq))
+            && !(place.is_live() && place.is_after(ext_seq))
         {
             *place = SentPacket {
                 index: ext_seq as u32,
@@ -121,7 +144,7 @@ impl SentLog {
         let index = self.index(ext_seq);
         self.entries
             .get_mut(index)
-            .filter(|e| e.live && e.index == ext_seq as u32)
+            .filter(|e| e.is_live() && e.index == ext_seq as u32)
     }
 
     /// Forgets all packets.
@@ -136,15 +159,15 @@ impl SentLog {
     }
 
     fn would_lose(&self, now: Time, ext_seq: u64) -> bool {
-        self.entries
-            .get(self.index(ext_seq))
-            .is_some_and(|e| e.live && e.index != ext_seq as u32 && e.age(now) <= self.duration)
+        self.entries.get(self.index(ext_seq)).is_some_and(|e| {
+            e.is_live() && e.index != ext_seq as u32 && e.age(now) <= self.duration
+        })
     }
 
     fn double(&mut self) {
         let len = self.entries.len() * 2;
         let old = core::mem::replace(&mut self.entries, vec![SentPacket::vacant(); len]);
-        for entry in old.into_iter().filter(|e| e.live) {
+        for entry in old.into_iter().filter(|e| e.is_live()) {
             let index = self.index(u64::from(entry.index));
             if let Some(place) = self.entries.get_mut(index) {
                 *place = entry;
@@ -164,7 +187,7 @@ impl SentPacket {
 
     fn vacant() -> Self {
         Self {
-            live: false,
+            state: State::Vacant,
             ..Self::new(Time::ZERO, 0, 0, 0, PicturePatch::default())
         }
     }

@@ -24,6 +24,7 @@ use crate::encoding::EncodingKey;
 use crate::inspect::RemoteReport;
 use crate::nack::RetransmitGate;
 use crate::rewriter::{Rewriter, Rewritten, SourcePacket};
+use crate::select::{Selected, Selector};
 use crate::sent_log::{SentLog, SentPacket};
 use crate::slab::Key;
 use crate::tally::Outflow;
@@ -43,12 +44,15 @@ pub(crate) struct Slot {
     pub(crate) current: Option<EncodingKey>,
     /// How the format that flows is carried; `None` before anything does.
     carriage: Option<Carriage>,
+    pub(crate) selector: Selector,
     rewriter: Rewriter,
     repairs: Repairs,
     counts: SentCounts,
     pub(crate) tally: Outflow,
     /// Whether anything was sent since the last sender report.
     pub(crate) report_owed: bool,
+    /// What was offered last showed that only a keyframe of the current encoding helps.
+    stuck: bool,
 }
 
 /// Payload types of one format on both sides.
@@ -60,6 +64,11 @@ struct Carriage {
     codec: Codec,
 }
 
+/// A keyframe whose first packet comes this many packets late is not begun with: what came before
+/// it would have to be fetched for each slot. A repair takes a round trip; 512 packets are a
+/// quarter of a second at 20 Mbit/s.
+pub(crate) const CATCH_UP_MAX: u64 = 512;
+
 /// A packet that was admitted to its encoding and is offered to the slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted<'a> {
@@ -67,6 +76,8 @@ pub(crate) struct Admitted<'a> {
     pub(crate) packet: &'a CachedPacket,
     pub(crate) payload_len: usize,
     pub(crate) format: &'a PayloadConfig,
+    /// How many numbers the newest packet of its encoding is ahead of it.
+    pub(crate) behind: u64,
 }
 
 impl Admitted<'_> {
@@ -81,7 +92,7 @@ impl Admitted<'_> {
     /// Whether a receiver that has seen nothing of the stream can begin here.
     fn is_beginning(&self) -> bool {
         let facts = &self.packet.facts;
-        facts.keyframe && facts.first_of_frame && facts.spatial == 0
+        facts.keyframe && facts.first_of_frame && facts.spatial == 0 && self.behind <= CATCH_UP_MAX
     }
 }
 
@@ -138,6 +149,7 @@ impl Slot {
             target: None,
             current: None,
             carriage: None,
+            selector: Selector::new(),
             rewriter: Rewriter::new(first.sequence, first.timestamp),
             repairs: Repairs {
                 log: SentLog::new(cache_duration),
@@ -149,6 +161,7 @@ impl Slot {
             counts: SentCounts::default(),
             tally: Outflow::default(),
             report_owed: false,
+            stuck: false,
         }
     }
 
@@ -171,22 +184,62 @@ impl Slot {
                 .carriage
                 .is_some_and(|c| c.source == admitted.packet.payload_type);
         if flows {
-            return match self.send(now, own, from, admitted, false) {
-                Some(outgoing) => Forward::Send(outgoing),
-                None => Forward::Skip,
-            };
+            return self.follow(now, own, from, admitted);
         }
         let before = self.current;
         if !self.begin(now, from, admitted) {
             return Forward::Skip;
         }
-        match self.send(now, own, from, admitted, true) {
+        // RFC 7587 §4.2: the marker shows the first packet after a silence, and another speaker's
+        // first packet is one.
+        let begins_talking = admitted.format.codec == Codec::Opus;
+        match self.send(now, own, from, admitted, begins_talking) {
             Some(outgoing) => Forward::Switch(outgoing, before.filter(|&b| b != from)),
             None => {
                 debug_assert!(false, "the first packet of a source always gets a number");
                 Forward::Skip
             }
         }
+    }
+
+    /// Offers a packet of the encoding that feeds the slot.
+    fn follow(
+        &mut self,
+        now: Time,
+        own: SlotKey,
+        from: EncodingKey,
+        admitted: &Admitted<'_>,
+    ) -> Forward {
+        let packet = admitted.packet;
+        let in_order = admitted.behind == 0;
+        let ends_picture = match self
+            .selector
+            .select(packet.timestamp, &packet.facts, in_order)
+        {
+            Selected::Forward { ends_picture } => ends_picture,
+            Selected::NeedsKeyframe {
+                forward: true,
+                ends_picture,
+            } => {
+                self.stuck = true;
+                ends_picture
+            }
+            left_out => {
+                self.stuck |= left_out != Selected::LeaveOut;
+                self.rewriter.skip(now, admitted.source());
+                return Forward::Skip;
+            }
+        };
+        match self.send(now, own, from, admitted, ends_picture) {
+            Some(outgoing) => Forward::Send(outgoing),
+            None => Forward::Skip,
+        }
+    }
+
+    /// Whether what was offered since the last call showed that only a keyframe helps.
+    #[inline]
+    pub(crate) fn take_stuck(&mut self) -> bool {
+        core::mem::take(&mut self.stuck)
     }
 
     /// Makes `from` the source from this packet on, if it is to be and can be.
@@ -205,24 +258,28 @@ impl Slot {
         });
         self.repairs.change_format(out.rtx);
         self.current = Some(from);
+        self.selector
+            .begin(admitted.packet.timestamp, &admitted.packet.facts);
         self.rewriter
             .switch(now, out.codec.clock_rate_hz(), admitted.source());
         true
     }
 
-    /// Numbers a packet and notes that it leaves.
+    /// Numbers a packet and notes that it leaves, with the marker bit set if `marker` says so or
+    /// it has been.
     fn send(
         &mut self,
         now: Time,
         own: SlotKey,
         from: EncodingKey,
         admitted: &Admitted<'_>,
-        first: bool,
+        marker: bool,
     ) -> Option<Outgoing> {
         let carriage = self.carriage?;
         let numbers = self.rewriter.rewrite(now, admitted.source())?;
         if carriage.rtx.is_some() {
-            self.repairs.note_sent(now, from, admitted, &numbers);
+            self.repairs
+                .note_sent(now, from, admitted, &numbers, marker);
         }
         self.counts.packets = self.counts.packets.wrapping_add(1);
         self.counts.octets = self.counts.octets.wrapping_add(admitted.payload_len as u32);
@@ -237,9 +294,7 @@ impl Slot {
             timestamp: numbers.timestamp,
             picture: numbers.picture,
             payload_type: carriage.out,
-            // RFC 7587 §4.2: the marker shows the first packet after a silence, and another
-            // speaker's first packet is one.
-            talk_spurt: first && carriage.codec == Codec::Opus,
+            marker,
             repair_of: None,
         })
     }
@@ -315,7 +370,7 @@ impl Slot {
             timestamp: packet.timestamp,
             picture: packet.picture,
             payload_type,
-            talk_spurt: false,
+            marker: packet.marker(),
             repair_of: Some(sequence_number),
         })
     }
@@ -398,6 +453,7 @@ impl Repairs {
         from: EncodingKey,
         admitted: &Admitted<'_>,
         numbers: &Rewritten,
+        marker: bool,
     ) {
         self.gate.on_sent(admitted.payload_len);
         self.timestamp = numbers.timestamp;
@@ -408,6 +464,6 @@ impl Repairs {
             numbers.timestamp,
             numbers.picture,
         );
-        self.log.insert(now, numbers.ext_seq, packet);
+        self.log.insert(now, numbers.ext_seq, packet.marked(marker));
     }
 }

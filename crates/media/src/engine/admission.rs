@@ -47,6 +47,7 @@ impl Engine {
             self.counters.rtp_duplicate += 1;
             return;
         }
+        let newest = encoding.cache.newest().unwrap_or(ext_seq);
         let lane = match format.codec.kind() {
             MediaKind::Audio => {
                 self.note_loudness(now, track, arrival);
@@ -59,6 +60,7 @@ impl Engine {
             packet: &packet,
             payload_len: arrival.payload.len(),
             format: &format,
+            behind: newest.saturating_sub(ext_seq),
         };
         self.fan_out(now, key, lane, &admitted);
         self.relay_packet(track, key, arrival);

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::config::SessionKey;
 use crate::egress::{Lane, Outgoing};
 use crate::encoding::EncodingKey;
-use crate::slot::{Admitted, Forward, SlotKey};
+use crate::slot::{Admitted, CATCH_UP_MAX, Forward, SlotKey};
 
 impl Engine {
     /// Offers an admitted packet to every slot that its encoding feeds or is to feed.
@@ -23,11 +23,14 @@ impl Engine {
         let Some(encoding) = self.encodings.get(from) else {
             return;
         };
+        let mut stuck = false;
         for &key in &encoding.feeds {
             let Some(slot) = self.slots.get_mut(key) else {
                 continue;
             };
-            let outgoing = match slot.forward(now, key, from, admitted) {
+            let forward = slot.forward(now, key, from, admitted);
+            stuck |= slot.take_stuck();
+            let outgoing = match forward {
                 Forward::Skip => {
                     self.counters.slot_skipped += 1;
                     continue;
@@ -50,6 +53,9 @@ impl Engine {
                 self.to_flush.push(session);
             }
         }
+        if stuck {
+            self.want_keyframe(from);
+        }
         if !self.scratch.switched.is_empty() {
             self.follow_switches(now, from, lane, admitted.ext_seq);
         }
@@ -70,7 +76,8 @@ impl Engine {
     /// first packet of a keyframe is sometimes not the first to arrive.
     fn catch_up(&mut self, now: Time, key: SlotKey, from: EncodingKey, lane: Lane, first: u64) {
         let newest = self.encodings.get(from).and_then(|e| e.cache.newest());
-        for ext_seq in first + 1..=newest.unwrap_or(first) {
+        let newest = newest.unwrap_or(first).min(first + CATCH_UP_MAX);
+        for ext_seq in first + 1..=newest {
             let Some(encoding) = self.encodings.get(from) else {
                 return;
             };
@@ -86,6 +93,8 @@ impl Engine {
                 packet,
                 payload_len: payload.len(),
                 format,
+                // One after the other.
+                behind: 0,
             };
             let Some(slot) = self.slots.get_mut(key) else {
                 return;
