@@ -1,8 +1,8 @@
 //! Everything that can be asked of an engine, as one closed enum.
 
 use crate::config::{
-    ParticipantId, ReceiveConfig, RelayId, RoomConfig, RoomId, SessionConfig, SessionId, TrackId,
-    Wish,
+    ParticipantId, Policy, ReceiveConfig, RelayId, RoomConfig, RoomId, SessionConfig, SessionId,
+    TrackId, Wish,
 };
 
 /// A change of state, decided by `control`. Commands are idempotent where that makes sense and
@@ -55,6 +55,20 @@ pub enum Command {
         track: TrackId,
         /// What is asked.
         wish: Wish,
+    },
+    /// Bounds what pictures a session receives.
+    SetPolicy {
+        /// The viewer.
+        session: SessionId,
+        /// The bounds.
+        policy: Policy,
+    },
+    /// Says whose pictures go first where a viewer's bandwidth does not do for all.
+    SetPriority {
+        /// The track.
+        track: TrackId,
+        /// More is more important; a camera has 1, a shared screen 2.
+        priority: u8,
     },
     /// Mutes or unmutes a track at the server: packets are received, counted and dropped.
     SetMuted {

@@ -218,4 +218,40 @@ pub enum LayerLimit {
     Spatial(u8),
     /// The lowest ("small stream").
     Small,
+    /// The smallest that fills a tile of this size, in pixels.
+    Size {
+        /// Width.
+        width: u16,
+        /// Height.
+        height: u16,
+    },
+}
+
+/// Bounds that a room or a participant has on the quality of the pictures that it receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Never less than this while the track flows, whatever was wished and the link carries.
+    /// [`LayerLimit::Small`]: no such bound.
+    pub floor: LayerLimit,
+    /// Never more than this.
+    pub ceiling: LayerLimit,
+    /// Smallest time between becoming worse for want of bandwidth and becoming better, e.g. 2 s.
+    /// Grows to its eightfold while rises do not last.
+    pub dwell_up: Duration,
+    /// Smallest time between becoming better and becoming worse for want of bandwidth, e.g. 0.
+    pub dwell_down: Duration,
+    /// Whether pictures may be left out when the link does not carry the smallest.
+    pub audio_only: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            floor: LayerLimit::Small,
+            ceiling: LayerLimit::Best,
+            dwell_up: Duration::from_secs(2),
+            dwell_down: Duration::ZERO,
+            audio_only: true,
+        }
+    }
 }

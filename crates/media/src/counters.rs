@@ -25,6 +25,10 @@ counters! {
     rtp_sent,
     /// RTP packets handed to the sink on RTX streams.
     rtp_retransmitted,
+    /// Pictures whose layers changed, pausing included.
+    layer_switches,
+    /// Pictures that were granted another share of a limited bandwidth.
+    allocations,
     /// RTCP packets (datagrams) that came from sessions.
     rtcp_received,
     /// RTCP packets (datagrams) handed to the sink.
@@ -49,7 +53,8 @@ counters! {
     rtp_muted,
     /// Dropped: payload does not fit the cache or the largest packet.
     rtp_too_large,
-    /// Dropped at a slot: not in its payload list, or before a keyframe.
+    /// Not forwarded by a slot: of a layer that it leaves out, not in its payload list, or before
+    /// a keyframe.
     slot_skipped,
     /// Dropped: a session's outgoing queue was full.
     egress_overflow,

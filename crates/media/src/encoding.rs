@@ -6,9 +6,10 @@ use crosspoint_wire::num::SeqUnwrapper;
 use crosspoint_wire::time::{NtpTime, Time};
 
 use crate::cache::{CachedPacket, PacketCache};
-use crate::config::{EngineConfig, PayloadConfig};
+use crate::config::{EngineConfig, Layer, PayloadConfig};
 use crate::facts::FactsReader;
 use crate::keyframe::KeyframeRequests;
+use crate::meter::LayerMeter;
 use crate::nack::{Arrival, NackGenerator};
 use crate::report::{PublisherClock, ReceiveStats, StreamClock};
 use crate::slab::Key;
@@ -42,6 +43,15 @@ pub(crate) struct Encoding {
     pub(crate) keyframes: KeyframeRequests,
     pub(crate) stats: ReceiveStats,
     pub(crate) tally: Inflow,
+    pub(crate) meter: LayerMeter,
+    /// What it took before it stopped last, in bits per second.
+    pub(crate) last_rate_bps: Option<u64>,
+    /// Whether anybody wants it, as its publisher was told.
+    pub(crate) watched: bool,
+    /// When somebody did again.
+    pub(crate) woken: Option<Time>,
+    /// Since when nobody does.
+    pub(crate) unneeded_since: Option<Time>,
     /// How often the stream was started over: another number, another stream.
     pub(crate) epoch: u8,
     numbers: SeqUnwrapper,
@@ -92,6 +102,11 @@ impl Encoding {
             keyframes: KeyframeRequests::new(config.keyframe_request_interval),
             stats: ReceiveStats::default(),
             tally: Inflow::default(),
+            meter: LayerMeter::default(),
+            last_rate_bps: None,
+            watched: true,
+            woken: None,
+            unneeded_since: None,
             numbers: SeqUnwrapper::new(),
             strangers: 0,
             clock: StreamClock::default(),
@@ -163,6 +178,7 @@ impl Encoding {
         if !self.cache.insert(now, ext_seq, packet, payload) {
             return false;
         }
+        self.meter.record(now, &packet.facts, payload.len());
         if format.codec.kind() == MediaKind::Video {
             let facts = &packet.facts;
             if facts.keyframe && facts.first_of_frame {
@@ -202,6 +218,7 @@ impl Encoding {
 
     /// It stopped, and others of its track did not.
     pub(crate) fn give_up(&mut self) {
+        self.last_rate_bps = Some(self.meter.bits_per_second(Layer::TOP));
         self.life = Life::Silent;
     }
 

@@ -8,14 +8,18 @@
 //! packets    ingress -> admission -> fanout -> (queues) -> departure -> PacketSink
 //! feedback   feedback (in) -> targets and requests;  reports (out) <- what is due
 //! commands   rooms, publishing, subscribing -> assignment (settled before the next packet)
+//! quality    bandwidth, wishes, layers -> allocation -> selection -> demand (told to publishers)
 //! ```
 //! Nothing calls backwards: a NACK, a PLI or a command only writes what the next packet, the next
 //! flush or the next timeout reads.
 
 mod admission;
+mod allocation;
 mod assignment;
 mod commands;
+mod demand;
 mod departure;
+mod explaining;
 mod fanout;
 mod feedback;
 mod ingress;
@@ -24,6 +28,7 @@ mod publishing;
 mod relaying;
 mod reports;
 mod rooms;
+mod selection;
 mod subscribing;
 mod timeouts;
 
@@ -32,6 +37,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crosspoint_wire::rtcp::SenderInfo;
 use crosspoint_wire::time::Time;
 
+use self::allocation::Ladders;
 use self::reports::Source;
 use crate::assign::{Assigner, Offer, Seat};
 use crate::command::{Command, CommandError};
@@ -40,6 +46,7 @@ use crate::counters::Counters;
 use crate::encoding::{Encoding, EncodingKey};
 use crate::estimate::Limits;
 use crate::event::Event;
+use crate::ladder::Rung;
 use crate::relay::{Relay, RelayKey, RelayQueue};
 use crate::room::{Room, RoomKey};
 use crate::session::Sessions;
@@ -78,6 +85,11 @@ pub struct Engine {
     events: VecDeque<Event>,
     counters: Counters,
     scratch: Scratch,
+    ladders: Ladders,
+    /// The qualities of the track whose slot is being decided: memory that is used again.
+    rungs: Vec<Rung>,
+    /// The time of the input that is being handled.
+    now: Time,
 }
 
 /// From `control`'s numbers to keys. Only commands go this way (and relays' messages, one a
@@ -102,6 +114,8 @@ enum Task {
     Track(TrackKey),
     /// Keyframes wanted of a relayed track.
     Relay(RelayKey),
+    /// Layers of a session's slots.
+    Quality(SessionKey),
 }
 
 /// Whose slots are to be assigned anew.
@@ -124,6 +138,8 @@ struct Scratch {
     feeds: Vec<Option<TrackKey>>,
     /// Slots that switched to the encoding whose packet goes round, and what fed them before.
     switched: Vec<(SlotKey, Option<EncodingKey>)>,
+    /// Slots that forward other layers of that encoding from its packet on.
+    relayered: Vec<SlotKey>,
     sources: Vec<Source>,
     sender_infos: Vec<SenderInfo>,
     missing: Vec<u16>,
@@ -152,6 +168,9 @@ impl Engine {
             events: VecDeque::new(),
             counters: Counters::default(),
             scratch: Scratch::default(),
+            ladders: Ladders::default(),
+            rungs: Vec::new(),
+            now: Time::ZERO,
         }
     }
 
@@ -177,6 +196,7 @@ impl Engine {
     /// # Errors
     /// When it names something unknown; nothing has changed then.
     pub fn handle_command(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
+        self.now = now;
         self.carry_out(now, command)
     }
 

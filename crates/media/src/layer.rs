@@ -68,10 +68,6 @@ impl LayerSet {
         Self(self.0 | other.0)
     }
 
-    pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// In order, spatial before temporal.
     pub(crate) fn iter(self) -> impl Iterator<Item = Layer> {
         let mut rest = self.0;

@@ -26,6 +26,8 @@ pub(crate) struct Selector {
     since: u32,
     /// Timestamp of the newest picture.
     newest: u32,
+    /// Highest temporal layer that the source has shown.
+    top_temporal: u8,
     left_out: LeftOut,
 }
 
@@ -50,6 +52,7 @@ impl Selector {
             previous: Layer::TOP,
             since: 0,
             newest: 0,
+            top_temporal: 0,
             left_out: LeftOut::default(),
         }
     }
@@ -75,6 +78,7 @@ impl Selector {
         self.previous = self.goal;
         self.since = timestamp;
         self.newest = timestamp;
+        self.top_temporal = 0;
         self.left_out = LeftOut::default();
         self.left_out.restart(facts);
     }
@@ -95,6 +99,7 @@ impl Selector {
                 stuck = self.change(timestamp, facts);
             }
         }
+        self.top_temporal = self.top_temporal.max(facts.temporal);
         let layer = if is_after(self.since, timestamp) {
             self.previous
         } else {
@@ -165,7 +170,8 @@ impl Selector {
     /// Temporal layers nest: a lower one can always be had, a higher one where a frame says so.
     fn step_in_time(&self, facts: &FrameFacts) -> u8 {
         let (now, goal) = (self.current.temporal, self.goal.temporal);
-        if goal <= now {
+        // Nothing was left out where there is nothing higher.
+        if goal <= now || now >= self.top_temporal.max(facts.temporal) {
             return goal;
         }
         let can_reach = |temporal: u8| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::ids::{Mid, Ssrc};
 
-use crate::config::{ParticipantId, SessionConfig, SessionId, SessionKey, TrackId, Wish};
+use crate::config::{ParticipantId, Policy, SessionConfig, SessionId, SessionKey, TrackId, Wish};
 use crate::egress::Egress;
 use crate::encoding::EncodingKey;
 use crate::estimate::{Estimator, Limits};
@@ -45,6 +45,12 @@ pub(crate) struct Session {
     pub(crate) pacer: Pacer,
     /// When what waits may leave.
     pub(crate) departure_due: Due,
+    /// Bounds on the pictures that it receives.
+    pub(crate) policy: Policy,
+    /// When to allocate its bandwidth anew, whatever happens.
+    pub(crate) quality_due: Due,
+    /// Whether its layers stand in the engine's list of what is to be decided anew.
+    pub(crate) layers_listed: bool,
     /// Whether the session stands in the engine's list of what is to be assigned anew.
     pub(crate) listed: bool,
 }
@@ -89,6 +95,9 @@ impl Session {
             estimator: Estimator::new(limits),
             pacer: Pacer::fresh(),
             departure_due: Due::default(),
+            policy: Policy::default(),
+            quality_due: Due::default(),
+            layers_listed: false,
             listed: false,
         }
     }

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! assigned   the track that should be heard or seen here        (assignment's decision)
-//! target     the encoding of it that should feed the slot       (the best that lives, as wished)
+//! target     the encoding of it that should feed the slot       (the best that lives, is wished,
+//!                                                                allowed and affordable)
 //! current    the encoding that does feed it
 //! ```
+//! and likewise, within the encoding, the [`Selector`]'s goal and current layer.
+//!
 //! `current` becomes `target` at the target's next keyframe (sound: at its next packet). While
 //! both belong to one track the old one flows on until then; when the track changes, the slot is
 //! silent in between, so that nobody is seen under another's name.
@@ -18,11 +21,12 @@ use crosspoint_wire::rtcp::{ReportBlock, SenderInfo};
 use crosspoint_wire::time::{NtpTime, Time};
 
 use crate::cache::CachedPacket;
-use crate::config::{LayerLimit, PayloadConfig, SessionKey, SlotConfig};
+use crate::config::{Layer, PayloadConfig, SessionKey, SlotConfig};
 use crate::egress::Outgoing;
 use crate::encoding::EncodingKey;
 use crate::inspect::RemoteReport;
 use crate::nack::RetransmitGate;
+use crate::quality::Quality;
 use crate::rewriter::{Rewriter, Rewritten, SourcePacket};
 use crate::select::{Selected, Selector};
 use crate::sent_log::{SentLog, SentPacket};
@@ -38,9 +42,10 @@ pub(crate) struct Slot {
     pub(crate) session: SessionKey,
     pub(crate) config: SlotConfig,
     pub(crate) assigned: Option<TrackKey>,
-    /// Upper bound on the encoding's quality, as wished.
-    pub(crate) limit: LayerLimit,
+    pub(crate) quality: Quality,
     pub(crate) target: Option<EncodingKey>,
+    /// Which layers of the target should be forwarded.
+    goal: Layer,
     pub(crate) current: Option<EncodingKey>,
     /// How the format that flows is carried; `None` before anything does.
     carriage: Option<Carriage>,
@@ -53,6 +58,8 @@ pub(crate) struct Slot {
     pub(crate) report_owed: bool,
     /// What was offered last showed that only a keyframe of the current encoding helps.
     stuck: bool,
+    /// Other layers of the current encoding flow than before.
+    relayered: bool,
 }
 
 /// Payload types of one format on both sides.
@@ -145,8 +152,9 @@ impl Slot {
             session,
             config,
             assigned: None,
-            limit: LayerLimit::Best,
+            quality: Quality::new(),
             target: None,
+            goal: Layer::TOP,
             current: None,
             carriage: None,
             selector: Selector::new(),
@@ -162,6 +170,7 @@ impl Slot {
             tally: Outflow::default(),
             report_owed: false,
             stuck: false,
+            relayered: false,
         }
     }
 
@@ -212,6 +221,7 @@ impl Slot {
     ) -> Forward {
         let packet = admitted.packet;
         let in_order = admitted.behind == 0;
+        let before = self.selector.current();
         let ends_picture = match self
             .selector
             .select(packet.timestamp, &packet.facts, in_order)
@@ -230,6 +240,7 @@ impl Slot {
                 return Forward::Skip;
             }
         };
+        self.relayered |= self.selector.current() != before;
         match self.send(now, own, from, admitted, ends_picture) {
             Some(outgoing) => Forward::Send(outgoing),
             None => Forward::Skip,
@@ -240,6 +251,12 @@ impl Slot {
     #[inline]
     pub(crate) fn take_stuck(&mut self) -> bool {
         core::mem::take(&mut self.stuck)
+    }
+
+    /// Whether other layers flow than at the last call, of the same encoding.
+    #[inline]
+    pub(crate) fn take_relayered(&mut self) -> bool {
+        core::mem::take(&mut self.relayered)
     }
 
     /// Makes `from` the source from this packet on, if it is to be and can be.
@@ -258,6 +275,7 @@ impl Slot {
         });
         self.repairs.change_format(out.rtx);
         self.current = Some(from);
+        self.selector.aim(self.goal);
         self.selector
             .begin(admitted.packet.timestamp, &admitted.packet.facts);
         self.rewriter
@@ -305,6 +323,26 @@ impl Slot {
         if self.current == Some(from) {
             self.rewriter.skip(now, packet);
         }
+    }
+
+    /// Takes `target` for the encoding that should feed the slot, and `goal` for what of it. When
+    /// that is less than what feeds it (`falls`), as little as can be is taken of that meanwhile.
+    pub(crate) fn aim(&mut self, target: EncodingKey, goal: Layer, falls: bool) {
+        self.target = Some(target);
+        self.goal = goal;
+        if self.current == Some(target) {
+            self.selector.aim(goal);
+        } else if falls {
+            self.selector.aim(Layer {
+                temporal: 0,
+                ..self.selector.current()
+            });
+        }
+    }
+
+    /// Whether better or other layers are to come than flow.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.current != self.target || self.selector.is_waiting()
     }
 
     /// Leaves the source, and any that was to come. Returns both, current first.

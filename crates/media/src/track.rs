@@ -49,6 +49,8 @@ pub(crate) struct Track {
     pub(crate) slots: Vec<SlotKey>,
     /// Engines that get a copy.
     pub(crate) relays: Vec<RelayKey>,
+    /// Whose pictures go first where a session's bandwidth does not do for all.
+    pub(crate) priority: u8,
     /// When to look after encodings that stopped.
     pub(crate) due: Due,
     next_epoch: u8,
@@ -71,6 +73,10 @@ impl Track {
             linked: Vec::new(),
             slots: Vec::new(),
             relays: Vec::new(),
+            priority: match config.source {
+                TrackSource::ScreenShare => 2,
+                _ => 1,
+            },
             due: Due::default(),
             next_epoch: 0,
         }

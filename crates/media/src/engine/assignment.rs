@@ -9,16 +9,17 @@ use crosspoint_wire::time::Time;
 use super::{Engine, Scratch, Unsettled};
 use crate::assign::Seat;
 use crate::config::{LayerLimit, SessionKey};
-use crate::encoding::EncodingKey;
 use crate::event::Event;
+use crate::quality::Allowed;
 use crate::room::RoomKey;
 use crate::slot::SlotKey;
 use crate::track::TrackKey;
 
 impl Engine {
-    /// Makes the assignments that are to be made anew.
+    /// Makes the assignments that are to be made anew, before an input at `now` is handled.
     #[inline]
     pub(super) fn settle(&mut self, now: Time) {
+        self.now = now;
         if !self.unsettled.is_empty() {
             self.settle_listed(now);
         }
@@ -38,8 +39,7 @@ impl Engine {
                     }
                     self.settle_session(key, &mut scratch);
                 }
-                // Layers do not follow the bandwidth yet.
-                Unsettled::Bandwidth(_) => {}
+                Unsettled::Bandwidth(key) => self.allocate_session(now, key),
             }
         }
         self.scratch = scratch;
@@ -120,8 +120,9 @@ impl Engine {
             None => LayerLimit::Best,
         };
         if slot.assigned == feed {
-            if slot.limit != limit {
-                slot.limit = limit;
+            if core::mem::replace(&mut slot.quality.limit, limit) != limit {
+                let session = slot.session;
+                self.unsettle_layers(session);
                 self.retarget(key);
             }
             return;
@@ -132,7 +133,12 @@ impl Engine {
             mid: slot.config.mid,
             feed: track.as_ref().map(|track| (track.id, track.participant)),
         });
-        slot.limit = limit;
+        let allowed = match session.estimator.bandwidth() {
+            Some(_) if slot.config.kind == MediaKind::Video => Allowed::Undecided,
+            _ => Allowed::All,
+        };
+        slot.quality.begin(limit, allowed);
+        let session = slot.session;
         let before = core::mem::replace(&mut slot.assigned, feed);
         if let Some(track) = track {
             track.slots.push(key);
@@ -141,92 +147,10 @@ impl Engine {
             track.slots.retain(|&s| s != key);
         }
         self.stop_slot(key);
+        self.unsettle_layers(session);
         self.retarget(key);
-    }
-
-    /// Decides anew which encoding is to feed a slot, and sees to it that it can begin.
-    pub(super) fn retarget(&mut self, key: SlotKey) {
-        let Some(slot) = self.slots.get(key) else {
-            return;
-        };
-        let connected = self.sessions.get(slot.session).is_some_and(|s| s.connected);
-        let track = slot.assigned.filter(|_| connected);
-        let target = track.and_then(|track| self.best_encoding(track, slot.limit));
-        let Some(target) = target else {
-            self.stop_slot(key);
-            return;
-        };
-        if slot.target == Some(target) {
-            return;
-        }
-        let (before, current, kind) = (slot.target, slot.current, slot.config.kind);
-        if let Some(before) = before.filter(|_| before != current) {
-            self.leave_encoding(key, before);
-        }
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.target = Some(target);
-        }
-        if current == Some(target) {
-            return;
-        }
-        if let Some(encoding) = self.encodings.get_mut(target) {
-            encoding.feeds.push(key);
-        }
-        if kind == MediaKind::Video {
-            self.want_keyframe(target);
-        }
-    }
-
-    /// Nothing feeds the slot until it is targeted anew.
-    pub(super) fn stop_slot(&mut self, key: SlotKey) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        let (current, target) = slot.stop();
-        for encoding in [current, target.filter(|_| target != current)]
-            .into_iter()
-            .flatten()
-        {
-            self.leave_encoding(key, encoding);
-        }
-    }
-
-    pub(super) fn leave_encoding(&mut self, slot: SlotKey, encoding: EncodingKey) {
-        if let Some(encoding) = self.encodings.get_mut(encoding) {
-            encoding.feeds.retain(|&s| s != slot);
-        }
-    }
-
-    /// The best encoding within the limit that lives; if none within it does, the lowest that
-    /// lives. None while the track is muted.
-    fn best_encoding(&self, track: TrackKey, limit: LayerLimit) -> Option<EncodingKey> {
-        let track = self.tracks.get(track).filter(|track| !track.muted)?;
-        let mut lives = track
-            .encodings
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|&(_, key)| {
-                self.encodings
-                    .get(key)
-                    .is_some_and(|encoding| encoding.lives())
-            });
-        let lowest = lives.next()?;
-        let highest_rank = match limit {
-            LayerLimit::Best => usize::MAX,
-            LayerLimit::Spatial(layer) => usize::from(layer),
-            LayerLimit::Small => 0,
-        };
-        let within = lives.take_while(|&(rank, _)| rank <= highest_rank).last();
-        Some(within.unwrap_or(lowest).1)
-    }
-
-    /// Decides anew for all slots of a track: an encoding came or went, or it was (un)muted.
-    pub(super) fn retarget_track(&mut self, track: TrackKey) {
-        let mut i = 0;
-        while let Some(&slot) = self.tracks.get(track).and_then(|t| t.slots.get(i)) {
-            self.retarget(slot);
-            i += 1;
+        if let Some(before) = before {
+            self.review_demand(before);
         }
     }
 }

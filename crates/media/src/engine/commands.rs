@@ -45,6 +45,14 @@ impl Engine {
                 self.track_key(track)?;
                 self.set_wish(session, track, wish);
             }
+            Command::SetPolicy { session, policy } => {
+                let session = self.open_key(session)?;
+                self.set_policy(session, policy);
+            }
+            Command::SetPriority { track, priority } => {
+                let track = self.track_key(track)?;
+                self.set_priority(track, priority);
+            }
             Command::SetMuted { track, muted } => {
                 let track = self.track_key(track)?;
                 self.set_muted(track, muted);

@@ -30,6 +30,9 @@ impl Engine {
             };
             let forward = slot.forward(now, key, from, admitted);
             stuck |= slot.take_stuck();
+            if slot.take_relayered() {
+                self.scratch.relayered.push(key);
+            }
             let outgoing = match forward {
                 Forward::Skip => {
                     self.counters.slot_skipped += 1;
@@ -59,6 +62,9 @@ impl Engine {
         if !self.scratch.switched.is_empty() {
             self.follow_switches(now, from, lane, admitted.ext_seq);
         }
+        while let Some(key) = self.scratch.relayered.pop() {
+            self.note_shown(key);
+        }
     }
 
     /// Completes the switches that a packet of `from`, numbered `first`, brought about.
@@ -69,6 +75,7 @@ impl Engine {
                 self.leave_encoding(key, left);
             }
             self.catch_up(now, key, from, lane, first);
+            self.note_shown(key);
         }
     }
 

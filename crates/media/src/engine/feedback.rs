@@ -6,7 +6,7 @@ use crosspoint_wire::rtcp::{
 };
 use crosspoint_wire::time::{NtpTime, Time};
 
-use super::{Engine, Unsettled};
+use super::Engine;
 use crate::config::SessionKey;
 use crate::egress::Lane;
 use crate::encoding::EncodingKey;
@@ -129,7 +129,7 @@ impl Engine {
     fn note_bandwidth(&mut self, key: SessionKey) {
         let session = self.sessions.get_mut(key);
         if session.is_some_and(|session| session.estimator.take_change()) {
-            self.unsettled.push(Unsettled::Bandwidth(key));
+            self.unsettle_layers(key);
         }
     }
 

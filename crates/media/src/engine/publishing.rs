@@ -140,7 +140,8 @@ impl Engine {
         let encoding = self.encodings.get(key)?;
         let (track_key, name) = (encoding.track, encoding.name);
         let track = self.tracks.get_mut(track_key)?;
-        let renewed = Encoding::new(track_key, name, epoch, &self.config);
+        let mut renewed = Encoding::new(track_key, name, epoch, &self.config);
+        (renewed.watched, renewed.woken) = (encoding.watched, encoding.woken);
         let new = self.encodings.insert(renewed)?;
         for encoding in track.encodings.iter_mut().filter(|e| **e == key) {
             *encoding = new;

@@ -25,6 +25,7 @@ impl Engine {
             track.relays.push(key);
         }
         self.relay_clocks_of(now, track);
+        self.review_demand(track);
         self.request_keyframes_of(track);
     }
 

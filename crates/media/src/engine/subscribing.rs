@@ -92,6 +92,10 @@ impl Engine {
         if let Some(track) = slot.assigned.and_then(|track| self.tracks.get_mut(track)) {
             track.slots.retain(|&s| s != key);
         }
+        if let Some(track) = slot.assigned {
+            self.review_demand(track);
+        }
+        self.unsettle_layers(slot.session);
     }
 
     /// Writes down the session's slots and by which SSRCs its peer will speak of them.

@@ -33,12 +33,19 @@ impl Engine {
                     let track = self.tracks.get_mut(key);
                     if track.is_some_and(|track| track.due.take(at)) {
                         self.find_stopped(now, key);
+                        self.review_demand(key);
                     }
                 }
                 Task::Relay(key) => {
                     let relay = self.relays.get_mut(key);
                     if relay.is_some_and(|relay| relay.due.take(at)) {
                         self.ask_over_relay(now, key);
+                    }
+                }
+                Task::Quality(key) => {
+                    let session = self.sessions.get_mut(key);
+                    if session.is_some_and(|session| session.quality_due.take(at)) {
+                        self.allocate_session(now, key);
                     }
                 }
             }

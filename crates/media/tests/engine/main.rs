@@ -4,10 +4,13 @@
 
 mod world;
 
+mod bandwidth;
 mod codecs;
+mod demand;
 mod first_call;
 mod inspect;
 mod keyframe_requests;
+mod layers;
 mod leaving;
 mod moving;
 mod muting;

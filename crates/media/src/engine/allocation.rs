@@ -1,0 +1,214 @@
+//! A session's bandwidth, shared out among its pictures.
+
+use core::time::Duration;
+
+use crosspoint_wire::codec::MediaKind;
+use crosspoint_wire::time::Time;
+
+use super::selection::steps_of;
+use super::{Engine, Task};
+use crate::allocate::{Demand, Present, allocate};
+use crate::config::{Layer, Policy, SessionKey};
+use crate::ladder::{Rung, RungKey, RungState, Steps};
+use crate::quality::{Allowed, Quality};
+use crate::slot::{Slot, SlotKey};
+
+/// How often bandwidth is shared out anew while it is limited, because bitrates of layers change.
+const ALLOCATION_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Memory that is used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Ladders {
+    /// Of one track.
+    rungs: Vec<Rung>,
+    /// What the rungs that count cost, track after track, and which they are.
+    rates: Vec<u64>,
+    keys: Vec<RungKey>,
+    demands: Vec<Demand>,
+    /// Whose demands they are.
+    slots: Vec<SlotKey>,
+    granted: Vec<Option<usize>>,
+}
+
+impl Engine {
+    /// Shares a session's bandwidth out among its pictures. Sound is taken off first.
+    pub(super) fn allocate_session(&mut self, now: Time, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.layers_listed = false;
+        let Some(bandwidth) = session.estimator.bandwidth() else {
+            self.allow_everything(key);
+            return;
+        };
+        let mut ladders = core::mem::take(&mut self.ladders);
+        let sound = self.list_demands(now, key, &mut ladders);
+        let allocation = allocate(
+            bandwidth.saturating_sub(sound),
+            &ladders.rates,
+            &ladders.demands,
+            &mut ladders.granted,
+        );
+        // A picture that was left out may be decided anew together with one that now gets less:
+        // first come those that get less.
+        for rises in [false, true] {
+            self.apply(now, &ladders, rises);
+        }
+        let any = !ladders.demands.is_empty();
+        self.ladders = ladders;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.estimator.want(now, allocation.wanted_bps);
+            if any {
+                let due = &mut session.quality_due;
+                self.timers
+                    .arm(now + ALLOCATION_INTERVAL, Task::Quality(key), due);
+            }
+        }
+    }
+
+    fn allow_everything(&mut self, key: SessionKey) {
+        let mut i = 0;
+        while let Some(&slot_key) = self.sessions.get(key).and_then(|s| s.slots.get(i)) {
+            i += 1;
+            if let Some(slot) = self.slots.get_mut(slot_key)
+                && slot.quality.allow(self.now, Allowed::All, 0, false)
+            {
+                self.retarget(slot_key);
+            }
+        }
+    }
+
+    /// Lists what the session's pictures would take; returns what its sound takes, in bits per
+    /// second.
+    fn list_demands(&self, now: Time, key: SessionKey, ladders: &mut Ladders) -> u64 {
+        ladders.rates.clear();
+        ladders.keys.clear();
+        ladders.demands.clear();
+        ladders.slots.clear();
+        let mut sound = 0;
+        let Some(session) = self.sessions.get(key) else {
+            return sound;
+        };
+        for &slot_key in &session.slots {
+            let Some(slot) = self.slots.get(slot_key) else {
+                continue;
+            };
+            if slot.config.kind == MediaKind::Audio {
+                let current = slot.current.and_then(|current| self.encodings.get(current));
+                sound += current.map_or(0, |e| e.meter.bits_per_second(Layer::TOP));
+            } else {
+                self.list_demand(now, (slot_key, slot), &session.policy, ladders);
+            }
+        }
+        sound
+    }
+
+    fn list_demand(
+        &self,
+        now: Time,
+        (key, slot): (SlotKey, &Slot),
+        policy: &Policy,
+        ladders: &mut Ladders,
+    ) {
+        let track = slot.assigned.and_then(|track| self.tracks.get(track));
+        let Some(track) = track.filter(|track| !track.muted) else {
+            return;
+        };
+        self.list_rungs(track, &mut ladders.rungs);
+        let steps = steps_of(slot.quality.limit, policy, &ladders.rungs);
+        let foot = ladders.rates.len();
+        for rung in &ladders.rungs {
+            let dearest = ladders.rates.get(foot..).and_then(<[u64]>::last).copied();
+            // A larger picture with fewer images a second that costs less than a smaller one
+            // with all of them is no better.
+            let counts = rung.state != RungState::Missing
+                && rung.step <= steps.ceiling
+                && dearest.is_none_or(|dearest| rung.rate_bps > dearest);
+            if counts {
+                ladders.rates.push(rung.rate_bps);
+                ladders.keys.push(rung.key());
+            }
+        }
+        let ladder = foot..ladders.rates.len();
+        let Some(keys) = ladders.keys.get(ladder.clone()).filter(|k| !k.is_empty()) else {
+            return;
+        };
+        let present = present_rung(&slot.quality, keys);
+        let kept = kept_rung(now, slot, policy, steps, present, &ladders.rungs, keys);
+        ladders.demands.push(Demand {
+            ladder,
+            present,
+            may_rise: slot.quality.may_rise(now, policy.dwell_up),
+            at_least: kept,
+            priority: track.priority,
+        });
+        ladders.slots.push(key);
+    }
+
+    /// Takes over what was granted to pictures that get more (or less) than they have.
+    fn apply(&mut self, now: Time, ladders: &Ladders, rises: bool) {
+        let all = ladders
+            .slots
+            .iter()
+            .zip(&ladders.demands)
+            .zip(&ladders.granted);
+        let mut changed = 0;
+        for ((&key, demand), &granted) in all {
+            let Some(slot) = self.slots.get_mut(key) else {
+                continue;
+            };
+            let keys = ladders.keys.get(demand.ladder.clone()).unwrap_or_default();
+            let top = keys.len().checked_sub(1);
+            let key_of = |rung: usize| keys.get(rung).copied();
+            let allowed = match granted.and_then(key_of) {
+                Some(rung) => Allowed::UpTo(rung),
+                None => Allowed::Nothing,
+            };
+            if (allowed.highest() > slot.quality.allowed.highest()) != rises {
+                continue;
+            }
+            let rate = granted.and_then(|rung| ladders.rates.get(demand.ladder.start + rung));
+            let rate = rate.copied().unwrap_or(0);
+            if slot.quality.allow(now, allowed, rate, granted != top) {
+                changed += 1;
+                self.retarget(key);
+            }
+        }
+        self.counters.allocations += changed;
+    }
+}
+
+/// The rung of a ladder that a picture has.
+fn present_rung(quality: &Quality, keys: &[RungKey]) -> Present {
+    let highest = match quality.allowed {
+        Allowed::Undecided => return Present::New,
+        Allowed::Nothing => return Present::Paused,
+        allowed => allowed.highest(),
+    };
+    let rung = keys.iter().rposition(|&key| Some(key) <= highest);
+    Present::Rung(rung.unwrap_or(0))
+}
+
+/// The rung that a picture keeps whatever the bandwidth, if any.
+fn kept_rung(
+    now: Time,
+    slot: &Slot,
+    policy: &Policy,
+    steps: Steps,
+    present: Present,
+    rungs: &[Rung],
+    keys: &[RungKey],
+) -> Option<usize> {
+    let floor = if steps.floor > 0 {
+        let first = rungs.iter().find(|rung| rung.step >= steps.floor);
+        let rung = first.and_then(|rung| keys.iter().position(|&key| key >= rung.key()));
+        Some(rung.unwrap_or(keys.len().saturating_sub(1)))
+    } else {
+        (!policy.audio_only).then_some(0)
+    };
+    let held = match present {
+        Present::Rung(rung) if !slot.quality.may_fall(now, policy.dwell_down) => Some(rung),
+        _ => None,
+    };
+    floor.max(held)
+}
