@@ -176,10 +176,7 @@ pub(crate) fn choose(
 ) -> Option<&Rung> {
     let mut able = rungs.iter().filter(|rung| may_take(rung.state));
     let lowest = able.clone().next();
-    let within = able
-        .by_ref()
-        .filter(|rung| rung.step <= steps.ceiling && rung.key() <= allowed)
-        .next_back();
+    let within = able.rfind(|rung| rung.step <= steps.ceiling && rung.key() <= allowed);
     within.or(lowest)
 }
 

@@ -130,6 +130,8 @@ impl Quality {
             self.patience = 1;
         }
         self.fallen = Some(now);
+        // The next fall is not the rise's fault.
+        self.risen = None;
     }
 
     /// Whether it may become better now, with this smallest time since it became worse.

@@ -38,7 +38,7 @@ impl Call {
         for _ in 0..ms / 40 {
             for (camera, wanted) in self.cameras.iter_mut().zip(self.wanted) {
                 if wanted {
-                    for packet in camera.vp8_frame(self.frames % 10 == 0, 2) {
+                    for packet in camera.vp8_frame(self.frames.is_multiple_of(10), 2) {
                         self.world.rtp(camera.from, &packet);
                     }
                 }

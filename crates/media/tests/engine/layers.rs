@@ -174,7 +174,7 @@ fn a_repetition_has_the_marker_bit_that_the_packet_left_with() {
     call.world.advance_ms(100);
     call.world.take_sent();
     call.world.rtcp(call.bob, |w: &mut RtcpWriter<'_>| {
-        w.nack(1, SLOT, &[last.sequence_number]).unwrap();
+        w.nack(1, SLOT, [last.sequence_number]).unwrap();
     });
     let again = call.world.take_sent();
     assert!(again[0].header().marker);
