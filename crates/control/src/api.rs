@@ -16,6 +16,7 @@ use crate::model::{
     RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
 use crate::report::RoomReport;
+use crate::quality::{EncodingsWanted, QualityPolicy, SubscriptionChange, SubscriptionReport};
 
 /// Everything that may be done with rooms. Implemented by [`Service`](crate::service::Service).
 #[async_trait]
@@ -110,6 +111,14 @@ pub trait RoomControl: Send + Sync + 'static {
         track: &TrackSid,
         wish: SubscriptionWish,
     ) -> Result<(), ControlError>;
+    /// Why a participant's picture of a track is as it is: what there is, what is asked, decided
+    /// and flowing, and what keeps it from being better.
+    async fn explain(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        track: &TrackSid,
+    ) -> Result<SubscriptionReport, ControlError>;
     /// Sends an application message to a room or some of its participants.
     async fn send_message(&self, room: &RoomName, message: Message) -> Result<(), ControlError>;
 
@@ -190,6 +199,8 @@ pub struct RoomPatch {
     pub max_participants: Option<u32>,
     /// See [`RoomSettings::top_audio`].
     pub top_audio: Option<u8>,
+    /// All of the policy anew.
+    pub policy: Option<QualityPolicy>,
     /// See [`RoomSettings::recording`].
     pub recording: Option<RecordingPolicy>,
 }
@@ -205,6 +216,8 @@ pub struct ParticipantPatch {
     pub attributes: Option<BTreeMap<String, String>>,
     /// All permissions anew.
     pub permissions: Option<Permissions>,
+    /// All of the policy anew.
+    pub policy: Option<QualityPolicy>,
 }
 
 /// An application message.
@@ -346,6 +359,10 @@ pub enum SessionEvent {
     OwnTrackMuted(TrackSid, bool),
     /// Some of its slots carry something else now (only those are listed).
     Slots(Vec<SlotInfo>),
+    /// A picture that it receives is shown in another size than before, or not at all.
+    SubscriptionChanged(SubscriptionChange),
+    /// Which encodings of one of its own tracks anybody wants; the others need not be sent.
+    EncodingsWanted(EncodingsWanted),
     /// Who speaks: identity and loudness 0.0 (silence) to 1.0; loudest first.
     ActiveSpeakers(Vec<(Identity, f32)>),
     /// The room's settings changed.
@@ -419,6 +436,8 @@ pub enum RoomEvent {
     TrackUpdated(RoomInfo, ParticipantInfo, TrackInfo),
     /// A track is gone.
     TrackUnpublished(RoomInfo, ParticipantInfo, TrackInfo),
+    /// A participant's picture is shown in another size than before, or not at all.
+    SubscriptionChanged(RoomName, Identity, SubscriptionChange),
     /// Who speaks changed.
     ActiveSpeakers(RoomName, Vec<(Identity, f32)>),
 }

@@ -9,5 +9,6 @@ pub mod api;
 pub mod fuzzing;
 pub mod model;
 pub mod negotiate;
+pub mod quality;
 pub mod report;
 pub mod service;

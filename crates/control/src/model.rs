@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use crosspoint_media::config::{LayerLimit, SessionId, TrackSource};
 use crosspoint_wire::codec::{Codec, MediaKind};
 
+use crate::quality::QualityPolicy;
+
 /// Name of a room: 1 to 128 characters, no control characters. Parsed once, at the door.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(String);
@@ -93,6 +95,8 @@ pub struct RoomSettings {
     pub max_participants: u32,
     /// How many of the loudest speakers are forwarded; 0: all that have slots. Default 3.
     pub top_audio: u8,
+    /// Bounds on the quality of what its participants receive.
+    pub policy: QualityPolicy,
     /// Whether and how it is recorded.
     pub recording: RecordingPolicy,
 }
@@ -140,6 +144,7 @@ impl Default for RoomSettings {
             departure_timeout: Duration::from_secs(20),
             max_participants: 0,
             top_audio: 3,
+            policy: QualityPolicy::default(),
             recording: RecordingPolicy::default(),
         }
     }

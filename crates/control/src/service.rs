@@ -17,6 +17,7 @@
 //! | `taps` | the tracks of a room to a recorder |
 //! | `messages` | application messages |
 //! | `reports` | what workers answer about rooms and tracks |
+//! | `quality` | policies, and what engines say about pictures |
 //! | `worker_events` | what workers tell |
 //! | `workers`, `timers`, `queue`, `counters` | pieces without knowledge of rooms |
 
@@ -43,11 +44,13 @@ use crate::model::{
 };
 use crate::negotiate::ALL_CODECS;
 use crate::report::RoomReport;
+use crate::quality::SubscriptionReport;
 
 mod counters;
 mod messages;
 mod offers;
 mod people;
+mod quality;
 mod queue;
 mod reports;
 mod rooms;
@@ -342,6 +345,22 @@ impl RoomControl for Service {
         wish: SubscriptionWish,
     ) -> Result<(), ControlError> {
         self.step(|state| state.set_subscription(room, identity, track, wish))
+    }
+
+    async fn explain(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        track: &TrackSid,
+    ) -> Result<SubscriptionReport, ControlError> {
+        let answer = self.step(|state| state.ask_why(room, identity, track))?;
+        let why = tokio::time::timeout(REPORT_TIMEOUT, answer).await;
+        // No answer: its queue is full, or the worker is restarting. An empty one: the session or
+        // the track has ended meanwhile, or has no transport yet.
+        let why = why.ok().and_then(Result::ok);
+        let why = why.ok_or(ControlError::Overloaded)?;
+        let why = why.ok_or_else(|| ControlError::TrackNotFound(track.clone()))?;
+        Ok(self.step(|state| state.report_why(track, why)))
     }
 
     async fn send_message(&self, room: &RoomName, message: Message) -> Result<(), ControlError> {

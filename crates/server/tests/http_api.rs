@@ -151,7 +151,14 @@ async fn permissions_left_out_of_a_patch_stay_as_they_are() {
 async fn the_largest_layer_has_names_and_numbers() {
     let door = Door::new();
     let path = "/v1/rooms/demo/participants/bob/subscriptions/TR_1";
-    for largest in [json!("best"), json!("small"), json!(2)] {
+    let size = json!({"width": 640, "height": 360});
+    for largest in [
+        json!("best"),
+        json!("large"),
+        json!("small"),
+        json!(2),
+        size,
+    ] {
         let wish = json!({"wanted": true, "largest": largest});
         door.api("PUT", path, &admin_token(), wish).await;
     }
@@ -160,11 +167,71 @@ async fn the_largest_layer_has_names_and_numbers() {
     let wishes = door.control.wishes.lock().unwrap().clone();
     let seen: Vec<_> = wishes.iter().map(|wish| wish.largest).collect();
     let best = LayerLimit::Best;
-    assert_eq!(
-        seen,
-        [best, LayerLimit::Small, LayerLimit::Spatial(2), best]
+    let size = LayerLimit::Size {
+        width: 640,
+        height: 360,
+    };
+    let layers = [
+        best,
+        best,
+        LayerLimit::Small,
+        LayerLimit::Spatial(2),
+        size,
+        best,
+    ];
+    assert_eq!(seen, layers);
+    assert!(!wishes[5].wanted);
+}
+
+#[tokio::test]
+async fn a_picture_is_explained_to_who_administers_the_room() {
+    let door = Door::new();
+    let path = "/v1/rooms/demo/participants/bob/subscriptions/TR_1/explain";
+    let reply = door.api("GET", path, &admin_token(), Value::Null).await;
+    assert_eq!(reply.status, 200);
+    let why = reply.body;
+    assert_eq!(why["reason"], "bandwidth");
+    let sentence = why["sentence"].as_str().unwrap();
+    assert!(
+        sentence.contains("310 kbit/s") && sentence.contains("500"),
+        "{sentence}"
     );
-    assert!(!wishes[3].wanted);
+    assert_eq!(why["layers"][1]["rid"], "h");
+    assert_eq!(why["layers"][1]["bitrateBps"], 500_000);
+    assert_eq!(why["wish"]["largest"], json!({"width": 640, "height": 360}));
+    assert_eq!(why["policy"]["ceiling"], "best");
+    assert_eq!(
+        why["neighbours"],
+        json!([{"track": "TR_voice", "bitrateBps": 40_000}])
+    );
+    let switch = &why["switches"][0];
+    assert_eq!(
+        (&switch["agoMs"], &switch["cause"]),
+        (&json!(1500), &json!("bandwidth"))
+    );
+}
+
+#[tokio::test]
+async fn a_policy_is_given_as_a_whole() {
+    let door = Door::new();
+    let policy = json!({"ceiling": {"width": 640, "height": 360}, "audioOnly": false,
+        "dwellUpMs": 5000, "priority": 3});
+    let path = "/v1/rooms/demo/participants/bob";
+    let patch = json!({"policy": policy});
+    let reply = door.api("PATCH", path, &admin_token(), patch).await;
+    assert_eq!(reply.status, 200);
+    let given = door.control.patches.lock().unwrap()[0].policy.unwrap();
+    let ceiling = LayerLimit::Size {
+        width: 640,
+        height: 360,
+    };
+    assert_eq!(given.ceiling, Some(ceiling));
+    assert_eq!((given.audio_only, given.priority), (Some(false), Some(3)));
+    assert_eq!(given.dwell_up, Some(std::time::Duration::from_secs(5)));
+    assert_eq!(given.floor, None);
+    let patch = json!({"policy": {"cieling": "best"}});
+    let reply = door.api("PATCH", path, &admin_token(), patch).await;
+    assert!(reply.status.is_client_error());
 }
 
 #[tokio::test]

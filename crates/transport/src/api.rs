@@ -8,6 +8,7 @@ use crosspoint_media::command::{Command as MediaCommand, CommandError};
 use crosspoint_media::config::{RelayId, RoomId, SessionId, TrackId};
 use crosspoint_media::event::Event as MediaEvent;
 use crosspoint_media::inspect::{Keyframe, SessionReport};
+use crosspoint_media::explain::Explanation;
 use crosspoint_media::tap::TapDoor;
 use tokio::sync::oneshot;
 
@@ -166,6 +167,16 @@ pub enum Command {
         payload: Bytes,
         /// Whether to send as a text message (PPID 51) rather than binary (53).
         text: bool,
+    },
+    /// Asks why a session's picture of a track is as it is; `None` is answered when there is no
+    /// such session or track.
+    Explain {
+        /// The viewer.
+        session: SessionId,
+        /// The track.
+        track: TrackId,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Option<Explanation>>,
     },
     /// Asks for counters and per-session state.
     Report(oneshot::Sender<WorkerReport>),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use crosspoint_media::command::Command as MediaCommand;
-use crosspoint_media::config::{ParticipantId, RoomId, SessionId};
+use crosspoint_media::config::{ParticipantId, Policy, RoomId, SessionId};
 use crosspoint_transport::api::WorkerId;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::api::{
 use crate::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
 };
+use crate::quality::QualityPolicy;
 
 /// Longest name to show, in bytes.
 const NAME_BYTES_MAX: usize = 1024;
@@ -86,6 +87,8 @@ impl State {
                 only: request.only,
                 wishes: BTreeMap::new(),
             },
+            policy: QualityPolicy::default(),
+            told_policy: Policy::default(),
             forwards: BTreeSet::new(),
             negotiated: None,
             described: BTreeMap::new(),
@@ -301,6 +304,13 @@ impl State {
         participant.profile.attributes = attributes;
         assign(&mut participant.profile.name, patch.name);
         assign(&mut participant.profile.metadata, patch.metadata);
+        if let Some(policy) = patch.policy {
+            participant.policy = policy;
+            for track in participant.tracks.clone() {
+                self.tell_priority(track);
+            }
+            self.tell_policy(id);
+        }
         if let Some(permissions) = patch.permissions {
             self.set_permissions(id, permissions);
         }
@@ -429,6 +439,7 @@ impl State {
         }
         self.route_tracks_of(id);
         self.retire_room(from, worker);
+        self.tell_policy(id);
         self.forget_unreachable_wishes(id);
         self.tell_all_wishes(id);
         let tracks = self.people.get(&id).map(|p| p.tracks.clone());

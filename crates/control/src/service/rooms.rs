@@ -97,8 +97,10 @@ impl State {
             assign(&mut settings.departure_timeout, patch.departure_timeout);
             assign(&mut settings.max_participants, patch.max_participants);
             assign(&mut settings.top_audio, patch.top_audio);
+            assign(&mut settings.policy, patch.policy);
             assign(&mut settings.recording, patch.recording);
         }
+        self.tell_policies(id);
         for worker in self.workers_of(id) {
             self.put_room(id, worker);
         }

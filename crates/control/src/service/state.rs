@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crosspoint_media::command::Command as MediaCommand;
 use crosspoint_media::config::{
-    ParticipantId, RelayId, RoomId, SessionId, TrackId, TrackSource, Wish,
+    ParticipantId, Policy, RelayId, RoomId, SessionId, TrackId, TrackSource, Wish,
 };
 use crosspoint_transport::api::{Command, DataChannelKind, WorkerId};
 use crosspoint_wire::codec::{Codec, MediaKind};
@@ -26,6 +26,7 @@ use crate::model::{
     Identity, ParticipantState, Permissions, Reason, RoomName, RoomSettings, TrackSid,
 };
 use crate::negotiate::{Negotiated, random_text};
+use crate::quality::QualityPolicy;
 
 /// When to try again after a worker's queue was full.
 const BACKLOG_RETRY: Duration = Duration::from_millis(5);
@@ -89,6 +90,9 @@ pub(super) struct Participant {
     pub(super) audience: Option<BTreeSet<Identity>>,
     pub(super) state: ParticipantState,
     pub(super) listening: Listening,
+    /// Its own policy, and what its engine knows of that and its room's.
+    pub(super) policy: QualityPolicy,
+    pub(super) told_policy: Policy,
     /// Rooms that its tracks are forwarded into.
     pub(super) forwards: BTreeSet<RoomId>,
     /// Outcome of its latest offer; its transport is open since the first.

@@ -226,6 +226,14 @@ impl Workers for Recorded {
                 let _ = reply.send(engine.keyframe(Time::ZERO, track));
                 return Ok(());
             }
+            Command::Explain {
+                session,
+                track,
+                reply,
+            } => {
+                let _ = reply.send(engine.explain(session, track));
+                return Ok(());
+            }
             Command::Report(reply) => {
                 let _ = reply.send(WorkerReport {
                     counters: vec![("rtp_received", 21)],
@@ -376,6 +384,10 @@ fn told(joined: &mut Joined) -> Vec<String> {
                 });
                 format!("slots {}", feeds.collect::<Vec<_>>().join(" "))
             }
+            SessionEvent::SubscriptionChanged(change) => {
+                format!("sees {:?} of {}", change.quality, change.publisher)
+            }
+            SessionEvent::EncodingsWanted(wanted) => format!("wanted {:?}", wanted.encodings),
             SessionEvent::ActiveSpeakers(speakers) => format!("{} speak", speakers.len()),
             SessionEvent::RoomUpdated(_) => "room updated".to_owned(),
             SessionEvent::Connected => "connected".to_owned(),

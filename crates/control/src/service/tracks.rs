@@ -100,6 +100,7 @@ impl State {
             participant.tracks.clone_from(&tracks);
         }
         self.put_session(id);
+        self.tell_policy(id);
         for &track in &tracks {
             match new.contains(&track) {
                 true => self.announce_track(track),
@@ -107,6 +108,7 @@ impl State {
             }
             self.route_track(track);
             self.refresh_relays(track);
+            self.tell_priority(track);
             self.tell_wishes_about(track);
         }
         self.tell_all_wishes(id);

@@ -105,6 +105,16 @@ impl State {
                 }
             }
             MediaEvent::ActiveSpeakers { room, speakers } => self.on_speakers(room, &speakers),
+            MediaEvent::SubscriptionChanged {
+                session,
+                track,
+                choice,
+                size,
+                reason,
+            } => self.on_subscription_changed(session, track, (choice, size), reason),
+            MediaEvent::EncodingsWanted { track, encodings } => {
+                self.on_encodings_wanted(track, &encodings);
+            }
         }
     }
 

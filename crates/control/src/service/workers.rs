@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crosspoint_media::config::{SessionId, TrackId};
+use crosspoint_media::explain::Explanation;
 use crosspoint_transport::Transport;
 use crosspoint_transport::api::{
     Candidate, Command, Fingerprint, QueueFull, WorkerId, WorkerReport,
@@ -136,6 +138,24 @@ impl Pool {
         report
     }
 
+    /// Asks a worker why a session's picture is as it is. Nothing comes back when its queue is
+    /// full.
+    pub(super) fn explain(
+        &self,
+        worker: WorkerId,
+        session: SessionId,
+        track: TrackId,
+    ) -> oneshot::Receiver<Option<Explanation>> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Explain {
+            session,
+            track,
+            reply,
+        };
+        let _ = self.transport.send(worker, command);
+        answer
+    }
+
     fn load(&self, worker: WorkerId) -> Option<&Load> {
         self.workers.get(usize::from(worker.0))
     }
@@ -189,6 +209,9 @@ fn copy_of(command: &Command) -> Option<Command> {
             payload: payload.clone(),
             text: *text,
         },
-        Command::Report(_) | Command::Inspect { .. } | Command::Keyframe { .. } => return None,
+        Command::Report(_)
+        | Command::Inspect { .. }
+        | Command::Keyframe { .. }
+        | Command::Explain { .. } => return None,
     })
 }

@@ -11,11 +11,12 @@ use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, RecordMode, RecordWhen,
     RecordingPolicy, RoomInfo, RoomSettings, SlotInfo, SubscriptionWish, TrackInfo,
 };
-use crosspoint_media::config::{LayerLimit, TrackSource};
+use crosspoint_media::config::TrackSource;
 use crosspoint_wire::codec::MediaKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::quality::{LimitDto, PolicyDto};
 use super::recordings::ModeDto;
 
 /// A room.
@@ -32,6 +33,7 @@ pub(crate) struct RoomDto {
     max_participants: u32,
     /// How many of the loudest speakers are forwarded; 0: all.
     top_audio: u8,
+    policy: PolicyDto,
     recording: RecordingPolicyDto,
     /// RFC 3339.
     created_at: String,
@@ -159,6 +161,8 @@ pub(crate) struct CreateRoomDto {
     max_participants: Option<u32>,
     /// How many of the loudest speakers are forwarded; 0: all. Default 3.
     top_audio: Option<u8>,
+    /// Bounds on the quality of what its participants receive.
+    policy: Option<PolicyDto>,
     /// Whether and how it is recorded. Default: on demand.
     recording: Option<RecordingPolicyDto>,
 }
@@ -193,6 +197,8 @@ pub(crate) struct RoomSettingsDto {
     departure_timeout_s: Option<u64>,
     max_participants: Option<u32>,
     top_audio: Option<u8>,
+    /// All of the policy anew.
+    policy: Option<PolicyDto>,
     recording: Option<RecordingPolicyDto>,
 }
 
@@ -205,6 +211,8 @@ pub(crate) struct ParticipantPatchDto {
     /// Pairs to set; an empty value removes the pair.
     attributes: Option<BTreeMap<String, String>>,
     pub(crate) permissions: Option<PermissionsPatchDto>,
+    /// All of its own policy anew; `{}` lifts it.
+    policy: Option<PolicyDto>,
 }
 
 /// Changes to permissions; what is left out stays as it is.
@@ -225,29 +233,7 @@ pub(crate) struct PermissionsPatchDto {
 pub(crate) struct WishDto {
     pub(crate) wanted: bool,
     #[serde(default)]
-    pub(crate) largest: LargestDto,
-}
-
-/// Largest layer wanted: `"best"`, `"small"`, or a spatial layer from 0.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum LargestDto {
-    Named(NamedLayerDto),
-    Spatial(u8),
-}
-
-/// A layer by name.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum NamedLayerDto {
-    Best,
-    Small,
-}
-
-impl Default for LargestDto {
-    fn default() -> Self {
-        Self::Named(NamedLayerDto::Best)
-    }
+    pub(crate) largest: LimitDto,
 }
 
 impl From<RoomInfo> for RoomDto {
@@ -260,6 +246,7 @@ impl From<RoomInfo> for RoomDto {
             departure_timeout_s: room.settings.departure_timeout.as_secs(),
             max_participants: room.settings.max_participants,
             top_audio: room.settings.top_audio,
+            policy: room.settings.policy.into(),
             recording: room.settings.recording.into(),
             created_at: timestamp(room.created_at),
             num_participants: room.num_participants,
@@ -386,6 +373,7 @@ impl From<CreateRoomDto> for RoomSettings {
                 .map_or(default.departure_timeout, seconds),
             max_participants: dto.max_participants.unwrap_or(default.max_participants),
             top_audio: dto.top_audio.unwrap_or(default.top_audio),
+            policy: dto.policy.map_or(default.policy, Into::into),
             recording: dto.recording.map_or(default.recording, Into::into),
         }
     }
@@ -399,6 +387,7 @@ impl From<RoomSettingsDto> for RoomPatch {
             departure_timeout: dto.departure_timeout_s.map(seconds),
             max_participants: dto.max_participants,
             top_audio: dto.top_audio,
+            policy: dto.policy.map(Into::into),
             recording: dto.recording.map(Into::into),
         }
     }
@@ -449,6 +438,7 @@ impl ParticipantPatchDto {
             metadata: self.metadata,
             attributes: self.attributes,
             permissions: permissions.map(|now| change.onto(now)),
+            policy: self.policy.map(Into::into),
         }
     }
 }
@@ -474,11 +464,7 @@ impl From<WishDto> for SubscriptionWish {
     fn from(wish: WishDto) -> Self {
         Self {
             wanted: wish.wanted,
-            largest: match wish.largest {
-                LargestDto::Named(NamedLayerDto::Best) => LayerLimit::Best,
-                LargestDto::Named(NamedLayerDto::Small) => LayerLimit::Small,
-                LargestDto::Spatial(layer) => LayerLimit::Spatial(layer),
-            },
+            largest: wish.largest.into(),
         }
     }
 }

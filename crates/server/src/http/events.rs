@@ -27,6 +27,7 @@ use utoipa_axum::routes;
 use super::dto::{ParticipantDto, RoomDto, TrackDto};
 use super::path::{Query, room_of};
 use super::problem::{Problem, ProblemDto};
+use super::quality::SubscriptionChangeDto;
 use super::recordings::RecordingDto;
 use crate::app::App;
 use crate::auth::extract::Authenticated;
@@ -95,6 +96,13 @@ enum RoomEventDto {
         room: String,
         identity: String,
         track: TrackDto,
+    },
+    /// What `identity` sees of a track is shown in another size than before, or not at all.
+    SubscriptionChanged {
+        room: String,
+        identity: String,
+        #[serde(flatten)]
+        change: SubscriptionChangeDto,
     },
     ActiveSpeakers {
         room: String,
@@ -195,7 +203,7 @@ pub(crate) fn room_of_event(event: &RoomEvent) -> &RoomName {
         | RoomEvent::TrackPublished(room, _, _)
         | RoomEvent::TrackUpdated(room, _, _)
         | RoomEvent::TrackUnpublished(room, _, _) => &room.name,
-        RoomEvent::ActiveSpeakers(room, _) => room,
+        RoomEvent::SubscriptionChanged(room, ..) | RoomEvent::ActiveSpeakers(room, _) => room,
     }
 }
 
@@ -272,6 +280,15 @@ fn translate(event: RoomEvent) -> (&'static str, RoomEventDto) {
                 track,
             };
             ("trackUnpublished", dto)
+        }
+        RoomEvent::SubscriptionChanged(_, identity, change) => {
+            let (identity, change) = (identity.to_string(), change.into());
+            let dto = Dto::SubscriptionChanged {
+                room,
+                identity,
+                change,
+            };
+            ("subscriptionChanged", dto)
         }
         RoomEvent::ActiveSpeakers(_, speakers) => {
             let speakers = speakers_dto(speakers);

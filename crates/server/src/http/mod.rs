@@ -12,6 +12,7 @@
 //! | `POST /v1/rooms/{room}/participants/{identity}/forward` | |
 //! | `PUT /v1/rooms/{room}/participants/{identity}/subscriptions/{track}` | |
 //! | `GET /v1/rooms/{room}/reports`, `GET /v1/history`, `GET /v1/history/{id}` | [`reports`] |
+//! | `GET /v1/rooms/{room}/participants/{identity}/subscriptions/{track}/explain` | why a picture is as it is |
 //! | `POST /v1/rooms/{room}/recordings` | [`recordings`] |
 //! | `GET /v1/recordings`, `GET /v1/recordings/{id}` | |
 //! | `POST /v1/recordings/{id}/stop`, `GET /v1/recordings/{id}/files/{name}` | |
@@ -34,6 +35,7 @@ pub(crate) mod dto;
 pub(crate) mod events;
 pub(crate) mod path;
 pub mod problem;
+pub(crate) mod quality;
 
 mod dev;
 mod health;
@@ -87,6 +89,7 @@ fn routes(app: &App) -> (Router<Arc<App>>, OpenApi) {
         .merge(rooms::routes())
         .merge(participants::routes())
         .merge(reports::routes())
+        .merge(quality::routes())
         .merge(recordings::routes())
         .merge(events::routes())
         .merge(crate::signal::routes())

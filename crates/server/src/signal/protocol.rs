@@ -9,11 +9,12 @@ use axum::extract::ws::Utf8Bytes;
 use crosspoint_control::api::{Offer, SessionEvent, TrackDescription};
 use serde::{Deserialize, Serialize};
 
-use crate::http::dto::{
-    AnswerDto, LargestDto, ParticipantDto, RoomDto, SlotDto, SourceDto, TrackDto, all,
-};
+use crate::http::dto::{AnswerDto, ParticipantDto, RoomDto, SlotDto, SourceDto, TrackDto, all};
 use crate::http::events::{SpeakerDto, speakers_dto};
 use crate::http::problem::{Problem, SignalError};
+use crate::http::quality::{
+    EncodingWantedDto, ExplanationDto, LimitDto, SubscriptionChangeDto, encodings_dto,
+};
 use crate::messages::{MessageDto, ReceivedDto};
 use crate::report::dto::StateReportDto;
 
@@ -59,7 +60,11 @@ pub(super) enum Request {
         track: String,
         wanted: bool,
         #[serde(default)]
-        largest: LargestDto,
+        largest: LimitDto,
+    },
+    /// Why a picture of one's own is as it is.
+    Explain {
+        track: String,
     },
     Message(MessageDto),
     Update {
@@ -152,6 +157,14 @@ pub(super) enum Outgoing {
     Slots {
         slots: Vec<SlotDto>,
     },
+    SubscriptionChanged {
+        #[serde(flatten)]
+        change: SubscriptionChangeDto,
+    },
+    EncodingsWanted {
+        track: String,
+        encodings: Vec<EncodingWantedDto>,
+    },
     ActiveSpeakers {
         speakers: Vec<SpeakerDto>,
     },
@@ -181,6 +194,7 @@ pub(super) enum Reply {
     Resumed { resumed: bool },
     Answer { answer: AnswerDto },
     Participant { participant: ParticipantDto },
+    Explanation { explanation: Box<ExplanationDto> },
     Done {},
     Error { error: SignalError },
 }
@@ -299,6 +313,13 @@ impl From<SessionEvent> for Outgoing {
                 muted,
             },
             SessionEvent::Slots(slots) => Self::Slots { slots: all(slots) },
+            SessionEvent::SubscriptionChanged(change) => Self::SubscriptionChanged {
+                change: change.into(),
+            },
+            SessionEvent::EncodingsWanted(wanted) => Self::EncodingsWanted {
+                track: wanted.track.0.clone(),
+                encodings: encodings_dto(wanted),
+            },
             SessionEvent::ActiveSpeakers(speakers) => Self::ActiveSpeakers {
                 speakers: speakers_dto(speakers),
             },

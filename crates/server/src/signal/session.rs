@@ -396,6 +396,14 @@ impl Session {
                     .await?;
                 Ok(Reply::Done {})
             }
+            Request::Explain { track } => {
+                let report = self
+                    .control
+                    .explain(&self.room, &self.me.identity, &TrackSid(track))
+                    .await?;
+                let explanation = Box::new(report.into());
+                Ok(Reply::Explanation { explanation })
+            }
             Request::Message(message) => {
                 self.permit(self.me.permissions.can_publish_data, "canPublishData")?;
                 let message = message.from(Some(self.me.identity.clone()))?;
@@ -416,6 +424,7 @@ impl Session {
                     metadata,
                     attributes,
                     permissions: None,
+                    policy: None,
                 };
                 let participant = self
                     .control

@@ -129,6 +129,7 @@ pub(super) fn body(event: RoomEvent) -> Option<Bytes> {
         RoomEvent::RoomUpdated(_)
         | RoomEvent::ParticipantUpdated(..)
         | RoomEvent::TrackUpdated(..)
+        | RoomEvent::SubscriptionChanged(..)
         | RoomEvent::ActiveSpeakers(..) => return None,
     };
     let event = WebhookEvent {

@@ -21,13 +21,17 @@ use crosspoint_control::model::{
     RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
 use crosspoint_control::report::RoomReport;
-use crosspoint_media::config::{RelayId, SessionId, TrackSource};
+use crosspoint_control::quality::{QualityReason, SubscriptionReport};
+use crosspoint_media::config::{Layer, LayerLimit, Policy, RelayId, SessionId, TrackSource, Wish};
+use crosspoint_media::explain::{AvailableLayer, Choice, Explanation, Switch};
 use crosspoint_media::inspect::Keyframe;
 use crosspoint_media::tap::TapDoor;
 use crosspoint_server::app::App;
 use crosspoint_server::auth::Keys;
 use crosspoint_server::config::Config;
 use crosspoint_wire::codec::{Codec, MediaKind};
+use crosspoint_wire::ids::Rid;
+use crosspoint_wire::time::Time;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
@@ -124,6 +128,58 @@ pub(crate) fn track() -> TrackInfo {
         mid: "1".to_owned(),
         width: 640,
         height: 480,
+    }
+}
+
+/// A picture that its subscriber's link keeps small.
+fn report(track: &TrackSid) -> SubscriptionReport {
+    let choice = |encoding| Choice {
+        encoding,
+        layer: Layer {
+            spatial: 3,
+            temporal: 7,
+        },
+    };
+    let layer = |encoding, rid: &[u8], size, kbps| AvailableLayer {
+        choice: choice(encoding),
+        rid: Rid::new(rid),
+        size: Some(size),
+        bits_per_second: kbps * 1000,
+        flows: true,
+        unwatched: false,
+    };
+    let switch = Switch {
+        at: Time::ZERO,
+        from: Some(choice(1)),
+        to: Some(choice(0)),
+        cause: Some(QualityReason::Bandwidth),
+    };
+    SubscriptionReport {
+        track: track.clone(),
+        neighbours: vec![(TrackSid("TR_voice".to_owned()), 40_000)],
+        explanation: Explanation {
+            layers: vec![
+                layer(0, b"q", (320, 180), 150),
+                layer(1, b"h", (640, 360), 500),
+            ],
+            wish: Wish {
+                wanted: true,
+                largest: LayerLimit::Size {
+                    width: 640,
+                    height: 360,
+                },
+            },
+            policy: Policy::default(),
+            target: Some(choice(0)),
+            current: Some(choice(0)),
+            has_slot: true,
+            estimate_bps: Some(310_000),
+            granted_bps: 150_000,
+            next_bps: Some(500_000),
+            neighbours: Vec::new(),
+            reason: Some(QualityReason::Bandwidth),
+            switches: vec![(Duration::from_millis(1500), switch)],
+        },
     }
 }
 
@@ -255,6 +311,16 @@ impl RoomControl for Recorder {
         self.note(format!("subscribe {room} {identity} {}", track.0))?;
         self.wishes.lock().unwrap().push(wish);
         Ok(())
+    }
+
+    async fn explain(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        track: &TrackSid,
+    ) -> Result<SubscriptionReport, ControlError> {
+        self.note(format!("explain {room} {identity} {}", track.0))?;
+        Ok(report(track))
     }
 
     async fn send_message(&self, room: &RoomName, message: Message) -> Result<(), ControlError> {

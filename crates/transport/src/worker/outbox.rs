@@ -1,6 +1,6 @@
 //! Events on their way to the control plane, and the list of what would be lost in a panic.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crosspoint_media::command::Command as MediaCommand;
@@ -23,6 +23,9 @@ pub(super) struct Outbox {
     id: WorkerId,
     channel: mpsc::Sender<(WorkerId, Event)>,
     waiting: VecDeque<Event>,
+    /// Who spoke last in rooms whose listeners could not be told then. At most one entry per room
+    /// of this worker that speakers changed in.
+    speakers: BTreeMap<RoomId, Event>,
     /// The channel was full at the last try.
     blocked: bool,
     dropping: bool,
@@ -35,6 +38,7 @@ impl Outbox {
             id,
             channel,
             waiting: VecDeque::new(),
+            speakers: BTreeMap::new(),
             blocked: false,
             dropping: false,
             dropped: 0,
@@ -46,18 +50,19 @@ impl Outbox {
         self.dropped
     }
 
-    /// Queues an event. What only matters now (messages of peers, who speaks) is dropped while
-    /// the channel is more than half full, and while much waits here, so that no peer can fill
-    /// either, or take the place of what must arrive.
+    /// Queues an event. Messages of peers are dropped while the channel is more than half full, and
+    /// while much waits here, so that no peer can fill either, or take the place of what must
+    /// arrive. Who speaks in a room is told later then, as it is by then.
     pub(super) fn push(&mut self, event: Event) {
-        let transient = matches!(
-            event,
-            Event::Data { .. } | Event::Media(MediaEvent::ActiveSpeakers { .. })
-        );
-        let crowded = self.channel.capacity() < self.channel.max_capacity() / 2
-            || self.waiting.len() >= WAITING_MAX / 2;
-        if transient && (crowded || self.blocked) {
+        let late = self.is_crowded();
+        if late && matches!(event, Event::Data { .. }) {
             self.dropped += 1;
+            return;
+        }
+        if let Event::Media(MediaEvent::ActiveSpeakers { room, .. }) = event
+            && (late || self.speakers.contains_key(&room))
+        {
+            self.speakers.insert(room, event);
             return;
         }
         if self.waiting.len() >= WAITING_MAX {
@@ -71,8 +76,24 @@ impl Outbox {
         self.waiting.push_back(event);
     }
 
+    fn is_crowded(&self) -> bool {
+        self.blocked
+            || self.channel.capacity() < self.channel.max_capacity() / 2
+            || self.waiting.len() >= WAITING_MAX / 2
+    }
+
     /// Passes on what the channel takes.
     pub(super) fn pass(&mut self) {
+        self.pass_waiting();
+        while !self.is_crowded()
+            && let Some((_, speakers)) = self.speakers.pop_first()
+        {
+            self.waiting.push_back(speakers);
+            self.pass_waiting();
+        }
+    }
+
+    fn pass_waiting(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             match self.channel.try_send((self.id, event)) {
                 Ok(()) => {
@@ -90,9 +111,9 @@ impl Outbox {
         }
     }
 
-    /// Whether the channel was full at the last try.
-    pub(super) const fn is_waiting(&self) -> bool {
-        self.blocked
+    /// Whether to try again soon.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.blocked || !self.speakers.is_empty()
     }
 }
 
@@ -140,6 +161,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use crosspoint_media::config::ParticipantId;
 
     use super::*;
     use crate::api::{CloseReason, DataChannelKind};
@@ -209,6 +231,39 @@ mod tests {
         outbox.push(transient());
         outbox.pass();
         assert!(receiver.try_recv().is_ok());
+    }
+
+    #[test]
+    fn who_speaks_is_told_later_when_it_cannot_be_told_now_and_once_for_each_room() {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let mut outbox = Outbox::new(WorkerId(0), sender);
+        for session in 0..4 {
+            outbox.push(lasting(session));
+        }
+        outbox.pass();
+        for level in 0..50 {
+            for room in [1, 2] {
+                outbox.push(Event::Media(MediaEvent::ActiveSpeakers {
+                    room: RoomId(room),
+                    speakers: vec![(ParticipantId(9), level)],
+                }));
+            }
+            outbox.pass();
+        }
+        assert!(outbox.is_waiting());
+        while receiver.try_recv().is_ok() {}
+        outbox.pass();
+        let told = std::iter::from_fn(|| receiver.try_recv().ok());
+        let told: Vec<_> = told
+            .map(|(_, event)| match event {
+                Event::Media(MediaEvent::ActiveSpeakers { room, speakers }) => {
+                    (room.0, speakers[0].1)
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(told, [(1, 49), (2, 49)]);
+        assert!(!outbox.is_waiting());
     }
 
     #[test]

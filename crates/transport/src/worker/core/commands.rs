@@ -61,6 +61,13 @@ impl Core {
                     self.counters.data_unsendable += 1;
                 }
             }
+            Command::Explain {
+                session,
+                track,
+                reply,
+            } => {
+                let _ = reply.send(self.engine.explain(session, track));
+            }
             Command::Report(reply) => {
                 let _ = reply.send(self.report(links));
             }
