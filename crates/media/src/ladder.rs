@@ -79,8 +79,8 @@ pub(crate) fn list<'a>(
             false if wakes || !encoding.watched => RungState::Asleep,
             false => RungState::Missing,
         };
+        let guess = below.map_or(UNKNOWN_RATE_BPS, |b| b.rate_bps * UNKNOWN_RATE_TIMES);
         let (Some(highest), RungState::Flows) = (highest, state) else {
-            let guess = below.map_or(UNKNOWN_RATE_BPS, |b| b.rate_bps * UNKNOWN_RATE_TIMES);
             rungs.push(Rung {
                 place,
                 layer: Layer::TOP,
@@ -98,6 +98,13 @@ pub(crate) fn list<'a>(
                 step = step.saturating_add(1);
             }
             spatial_before = Some(layer.spatial);
+            // The first packets tell too little: they are believed only if it is much.
+            let measured = encoding.meter.bits_per_second(layer);
+            let rate_bps = if encoding.meter.is_settled() {
+                measured
+            } else {
+                measured.max(encoding.last_rate_bps.unwrap_or(guess))
+            };
             let is_fastest = layers.of_spatial(layer.spatial).iter().last() == Some(layer);
             rungs.push(Rung {
                 place,
@@ -114,7 +121,7 @@ pub(crate) fn list<'a>(
                     },
                 },
                 step,
-                rate_bps: encoding.meter.bits_per_second(layer),
+                rate_bps,
                 size: encoding.facts.size(layer.spatial),
                 state,
             });

@@ -108,6 +108,11 @@ impl LayerMeter {
         bytes * 8 * 1000 / (window.max(SLICE).as_millis() as u64)
     }
 
+    /// Whether it has measured for at least half a second.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.filled > 0
+    }
+
     fn used(&self) -> impl Iterator<Item = &Kind> {
         self.kinds.iter().take(self.len)
     }
@@ -116,7 +121,7 @@ impl LayerMeter {
     #[cold]
     fn turn(&mut self, now: Time) {
         let passed = now.since(self.slice_began);
-        if passed >= SLICE * SLICES as u32 {
+        if passed >= SLICE * SLICES as u32 || self.len == 0 {
             // Everything is too old, or it is the first packet.
             self.len = 0;
             self.filled = 0;

@@ -189,7 +189,7 @@ async fn a_picture_is_explained_to_who_administers_the_room() {
     let path = "/v1/rooms/demo/participants/bob/subscriptions/TR_1/explain";
     let reply = door.api("GET", path, &admin_token(), Value::Null).await;
     assert_eq!(reply.status, 200);
-    let why = reply.body;
+    let why = reply.json();
     assert_eq!(why["reason"], "bandwidth");
     let sentence = why["sentence"].as_str().unwrap();
     assert!(

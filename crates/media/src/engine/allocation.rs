@@ -118,13 +118,21 @@ impl Engine {
         let steps = steps_of(slot.quality.limit, policy, &ladders.rungs);
         let foot = ladders.rates.len();
         for rung in &ladders.rungs {
-            let dearest = ladders.rates.get(foot..).and_then(<[u64]>::last).copied();
-            // A larger picture with fewer images a second that costs less than a smaller one
-            // with all of them is no better.
-            let counts = rung.state != RungState::Missing
-                && rung.step <= steps.ceiling
-                && dearest.is_none_or(|dearest| rung.rate_bps > dearest);
-            if counts {
+            if rung.state == RungState::Missing || rung.step > steps.ceiling {
+                continue;
+            }
+            let is_whole = rung.layer.temporal == Layer::TOP.temporal;
+            let is_cheap = |ladders: &Ladders| {
+                let dearest = ladders.rates.get(foot..).and_then(<[u64]>::last);
+                dearest.is_some_and(|&dearest| rung.rate_bps <= dearest)
+            };
+            // Who can have a better one for the same needs no worse one. But a larger picture
+            // with fewer images a second is not better than a smaller one with all of them.
+            while is_whole && is_cheap(ladders) {
+                ladders.rates.pop();
+                ladders.keys.pop();
+            }
+            if !is_cheap(ladders) {
                 ladders.rates.push(rung.rate_bps);
                 ladders.keys.push(rung.key());
             }

@@ -148,7 +148,10 @@ impl Engine {
         }
         self.stop_slot(key);
         self.unsettle_layers(session);
-        self.retarget(key);
+        // What has to share a bandwidth is decided with all others that do.
+        if allowed != Allowed::Undecided {
+            self.retarget(key);
+        }
         if let Some(before) = before {
             self.review_demand(before);
         }

@@ -150,10 +150,11 @@ impl Engine {
     pub(super) fn retarget_track(&mut self, track: TrackKey) {
         let mut i = 0;
         while let Some(&slot) = self.tracks.get(track).and_then(|t| t.slots.get(i)) {
-            self.retarget(slot);
+            // At once: the packet that brought this about may be the keyframe to begin with.
             if let Some(session) = self.slots.get(slot).map(|slot| slot.session) {
-                self.unsettle_layers(session);
+                self.allocate_session(self.now, session);
             }
+            self.retarget(slot);
             i += 1;
         }
     }

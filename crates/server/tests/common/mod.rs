@@ -140,7 +140,7 @@ fn report(track: &TrackSid) -> SubscriptionReport {
             temporal: 7,
         },
     };
-    let layer = |encoding, rid: &[u8], size, kbps| AvailableLayer {
+    let layer = |encoding, rid: &[u8], size, kbps: u64| AvailableLayer {
         choice: choice(encoding),
         rid: Rid::new(rid),
         size: Some(size),
