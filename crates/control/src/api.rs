@@ -15,8 +15,8 @@ use crate::model::{
     Identity, ParticipantInfo, Permissions, Reason, RecordingPolicy, RoomInfo, RoomName,
     RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
-use crate::report::RoomReport;
 use crate::quality::{EncodingsWanted, QualityPolicy, SubscriptionChange, SubscriptionReport};
+use crate::report::RoomReport;
 
 /// Everything that may be done with rooms. Implemented by [`Service`](crate::service::Service).
 #[async_trait]

@@ -43,8 +43,8 @@ use crate::model::{
     SubscriptionWish, TrackInfo, TrackSid,
 };
 use crate::negotiate::ALL_CODECS;
-use crate::report::RoomReport;
 use crate::quality::SubscriptionReport;
+use crate::report::RoomReport;
 
 mod counters;
 mod messages;

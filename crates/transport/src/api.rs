@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crosspoint_media::command::{Command as MediaCommand, CommandError};
 use crosspoint_media::config::{RelayId, RoomId, SessionId, TrackId};
 use crosspoint_media::event::Event as MediaEvent;
-use crosspoint_media::inspect::{Keyframe, SessionReport};
 use crosspoint_media::explain::Explanation;
+use crosspoint_media::inspect::{Keyframe, SessionReport};
 use crosspoint_media::tap::TapDoor;
 use tokio::sync::oneshot;
 
