@@ -61,10 +61,13 @@ const FRAME_RATE = 30;
  * @param {Source} picture.source
  * @param {boolean} [picture.simulcast] default: for cameras
  * @param {VideoCodec} [picture.codec]
+ * @param {string} [picture.scalabilityMode] one encoding of several layers
  * @returns {RTCRtpEncodingParameters[]}
  */
-export function videoEncodings({ width, height, source, simulcast, codec }) {
+export function videoEncodings({ width, height, source, simulcast, codec, scalabilityMode }) {
   const pixels = (width || 640) * (height || 480);
+  const layers = { scalabilityMode };
+  if (scalabilityMode) return [{ maxBitrate: bitrate(pixels), ...layers }];
   if (source === "screen_share") return [{ maxBitrate: 3_000_000, maxFramerate: 15 }];
   // Without being told otherwise Chromium makes one stream with spatial layers of several VP9
   // encodings; and three AV1 encoders are more than most machines can bear.

@@ -7,9 +7,11 @@
 
 import { openCamera, openMicrophone, openScreen } from "./devices.js";
 import { CrosspointError, isCrosspointError } from "./errors.js";
+import { sendWanted } from "./layers.js";
 import { LocalTrack } from "./tracks.js";
 
 /** @import { CameraOptions, MicrophoneOptions } from "./devices.js" */
+/** @import { EncodingWanted } from "./layers.js" */
 /** @import { Peer } from "./peer.js" */
 /** @import { ParticipantInfo, Reply, Source, TrackInfo } from "./protocol.js" */
 /** @import { PublishOptions } from "./tracks.js" */
@@ -247,6 +249,17 @@ export class LocalParticipant {
     if (!track || track.mutedByServer === muted) return;
     track.mutedByServer = muted;
     this.#applyMute(track, true);
+  }
+
+  /**
+   * For the room: which encodings of a track anybody wants.
+   *
+   * @param {string} sid
+   * @param {EncodingWanted[]} encodings
+   */
+  noteWanted(sid, encodings) {
+    const track = this.#tracks.find((track) => track.sid === sid);
+    if (track) void sendWanted(track, encodings);
   }
 
   /** For the room: the stay is over. */

@@ -116,9 +116,10 @@ export class Peer extends Emitter {
    */
   addSender(track) {
     const { kind, source } = track;
-    const { simulcast, codec } = track.options;
-    const encodings = kind === "video" ? videoEncodings({ ...track.size, source, simulcast, codec }) : [];
-    const shape = [kind, source.startsWith("screen_share"), encodings.length].join();
+    const { simulcast, codec, scalabilityMode } = track.options;
+    const picture = { ...track.size, source, simulcast, codec, scalabilityMode };
+    const encodings = kind === "video" ? videoEncodings(picture) : [];
+    const shape = [kind, source.startsWith("screen_share"), encodings.length, scalabilityMode].join();
     const live = track.mediaStreamTrack.readyState === "live" ? track.mediaStreamTrack : null;
     const idle = this.#idle.findIndex((entry) => entry.shape === shape);
     let transceiver;

@@ -18,8 +18,45 @@ export const RESUME_WINDOW_MS = 30_000;
 
 /** @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio" | "other"} Source */
 /** @typedef {"audio" | "video"} Kind */
-/** Upper bound of a subscription: best, small, or a spatial layer (0 is the lowest).
- * @typedef {"best" | "small" | 0 | 1 | 2} Largest */
+/** Upper bound of a subscription: best (large), small, a layer (0 is the lowest), or the size in
+ * pixels of the tile that is to be filled.
+ * @typedef {"best" | "large" | "small" | 0 | 1 | 2 | { width: number, height: number }} Largest */
+
+/** What keeps a picture from being better.
+ * @typedef {"bandwidth" | "policy" | "publisher_paused" | "layer_missing" | "keyframe_wait" | "size"} QualityReason */
+
+/**
+ * One of a track's encodings, and the highest layers of it; 3 and 7 stand for all that there are.
+ *
+ * @typedef {{ encoding: number, spatial: number, temporal: number }} LayerChoice
+ */
+
+/**
+ * Why a picture is as it is.
+ *
+ * @typedef {object} Explanation
+ * @property {string} track
+ * @property {(LayerChoice & { rid: string | null, size: { width: number, height: number } | null,
+ *   bitrateBps: number, flows: boolean, unwatched: boolean })[]} layers from the smallest to the best
+ * @property {{ wanted: boolean, largest: Largest }} wish
+ * @property {Record<string, unknown>} policy
+ * @property {boolean} hasSlot
+ * @property {LayerChoice | null} target
+ * @property {LayerChoice | null} current
+ * @property {number | null} estimateBps what our link is estimated to carry
+ * @property {number} grantedBps
+ * @property {number | null} nextBps what the next better layer needs
+ * @property {{ track: string, bitrateBps: number }[]} neighbours
+ * @property {QualityReason | null} reason null: nothing keeps it from being better
+ * @property {string} sentence the same in English
+ * @property {{ agoMs: number, from: LayerChoice | null, to: LayerChoice | null, cause: QualityReason | null }[]} switches
+ */
+
+/**
+ * What of a track is shown.
+ *
+ * @typedef {{ encoding: number, spatial: number, size: { width: number, height: number } | null }} ShownQuality
+ */
 
 /**
  * @typedef {object} TrackInfo
@@ -118,6 +155,8 @@ export const RESUME_WINDOW_MS = 30_000;
  *   | { type: "trackUnpublished", identity: string, trackSid: string }
  *   | { type: "trackMuted", track: string, muted: boolean }
  *   | { type: "slots", slots: SlotInfo[] }
+ *   | { type: "subscriptionChanged", track: string, publisher: string, quality: ShownQuality | null, reason: QualityReason | null }
+ *   | { type: "encodingsWanted", track: string, encodings: { rid: string | null, wanted: boolean }[] }
  *   | { type: "activeSpeakers", speakers: { identity: string, level: number }[] }
  *   | { type: "roomUpdated", room: RoomInfo }
  *   | { type: "moved", room: RoomInfo, participants: ParticipantInfo[] }

@@ -17,7 +17,7 @@ import { Timings } from "./timings.js";
 
 /** @import { LocalEvent } from "./local-participant.js" */
 /** @import { MessageOptions } from "./messages.js" */
-/** @import { Answer, JoinReply, Largest, RoomInfo, ServerEvent } from "./protocol.js" */
+/** @import { Answer, JoinReply, Largest, QualityReason, RoomInfo, ServerEvent, ShownQuality } from "./protocol.js" */
 /** @import { RemoteParticipant } from "./remote-participant.js" */
 /** @import { StateReport } from "./reports.js" */
 /** @import { RosterEvents } from "./roster.js" */
@@ -58,6 +58,8 @@ import { Timings } from "./timings.js";
  * @property {{ participant: LocalParticipant }} localParticipantUpdated name, permissions, ...
  * @property {{ speakers: { participant: RemoteParticipant | LocalParticipant, level: number }[] }} activeSpeakers
  *   who speaks now, loudest first
+ * @property {{ participant: RemoteParticipant, track: RemoteTrack, quality: ShownQuality | null,
+ *   reason: QualityReason | null }} subscriptionChanged a picture comes in another size, or not at all
  * @property {ReceivedMessage} message
  * @property {{ room: RoomInfo }} roomUpdated
  * @property {{ room: RoomInfo }} moved the server brought us into another room
@@ -299,6 +301,12 @@ export class Room extends Emitter {
       case "trackMuted":
         own.noteServerMute(event.track, event.muted);
         break;
+      case "encodingsWanted":
+        own.noteWanted(event.track, event.encodings);
+        break;
+      case "subscriptionChanged":
+        this.#onQuality(event);
+        break;
       case "slots":
         this.#roster.slotsChanged(event.slots);
         break;
@@ -334,6 +342,15 @@ export class Room extends Emitter {
     if (!stats || !this.#reports) return;
     const browser = this.#reports.next(stats);
     this.emit("report", { report: mergeReports(server, browser), server, browser });
+  }
+
+  /** @param {Extract<ServerEvent, { type: "subscriptionChanged" }>} event */
+  #onQuality({ publisher, track: sid, quality, reason }) {
+    const participant = this.participants.get(publisher);
+    const track = participant?.tracks.get(sid);
+    if (!participant || !track) return;
+    track.noteQuality(quality, reason);
+    this.emit("subscriptionChanged", { participant, track, quality, reason });
   }
 
   /** @param {{ identity: string, level: number }[]} speakers */
@@ -386,6 +403,7 @@ export class Room extends Emitter {
       }
     } else if (name === "trackPublished") {
       const { track } = /** @type {RosterEvents["trackPublished"]} */ (payload);
+      track.bind(async () => (await this.#request("explain", { track: track.sid })).explanation);
       track.on("firstFrame", () => this.timings.mark("firstFrame"));
     }
     this.emit(name, /** @type {RoomEvents[Name]} */ (payload));

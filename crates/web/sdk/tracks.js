@@ -4,7 +4,7 @@
 
 import { Emitter } from "./emitter.js";
 
-/** @import { Kind, Source, TrackInfo } from "./protocol.js" */
+/** @import { Explanation, Kind, QualityReason, ShownQuality, Source, TrackInfo } from "./protocol.js" */
 /** @import { VideoCodec } from "./codecs.js" */
 
 /**
@@ -13,6 +13,7 @@ import { Emitter } from "./emitter.js";
  * @property {string} [name] for applications
  * @property {boolean} [simulcast] several sizes of one picture; default: for cameras
  * @property {VideoCodec} [codec] preferred codec
+ * @property {string} [scalabilityMode] several layers in one stream instead, e.g. "L3T3_KEY"
  * @property {boolean} [stopOnUnpublish] ends the device with the publication; default false
  */
 
@@ -81,6 +82,8 @@ export class LocalTrack {
  * @typedef {object} RemoteTrackEvents
  * @property {MediaStreamTrack} attached media arrives by this track now
  * @property {void} detached nothing carries it any more
+ * @property {{ quality: ShownQuality | null, reason: QualityReason | null }} qualityChanged it comes in
+ *   another size, or (null) not at all, and why
  * @property {void} firstFrame an attached element shows the first picture since `attached`
  */
 
@@ -96,8 +99,12 @@ export class RemoteTrack extends Emitter {
   mediaStreamTrack = null;
   /** Whether it was asked not to be sent (`room.subscribe`). */
   wanted = true;
+  /** What of it is received, as the server said last; null: nothing. @type {ShownQuality | null} */
+  quality = null;
   /** @type {Set<HTMLMediaElement>} */
   #elements = new Set();
+  /** @type {() => Promise<Explanation>} */
+  #ask = () => Promise.reject(new Error("its room is not joined"));
 
   /** @param {TrackInfo} info */
   constructor(info) {
@@ -128,6 +135,27 @@ export class RemoteTrack extends Emitter {
   /** Whether its media arrives. */
   get isSubscribed() {
     return this.mediaStreamTrack !== null;
+  }
+
+  /** Asks the server why its picture is as it is: what there is, what is asked, decided, flowing. */
+  explain() {
+    return this.#ask();
+  }
+
+  /** For the room: how to ask. @param {() => Promise<Explanation>} ask */
+  bind(ask) {
+    this.#ask = ask;
+  }
+
+  /**
+   * For the room: it comes in another size, or not at all.
+   *
+   * @param {ShownQuality | null} quality
+   * @param {QualityReason | null} reason
+   */
+  noteQuality(quality, reason) {
+    this.quality = quality;
+    this.emit("qualityChanged", { quality, reason });
   }
 
   /**

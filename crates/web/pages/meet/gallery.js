@@ -6,14 +6,17 @@
 import { byId } from "../common/dom.js";
 import { onLanguage } from "../common/i18n.js";
 import { fitGrid, tileAspect } from "./layout.js";
+import { showQuality } from "./quality.js";
 import { Tile } from "./tile.js";
 
+/** @import { Largest } from "../../sdk/protocol.js" */
 /** @import { LocalTrack, RemoteParticipant, RemoteTrack, Room } from "../../sdk/crosspoint.js" */
+/** @import { Choice } from "./quality.js" */
 
 /** Space between tiles in pixels, as in the style sheet. */
 const GAP = 10;
-/** A picture lower than this many pixels is asked for in the small size. */
-const SMALL_BELOW = 220;
+/** Sizes are asked for in steps of this many pixels: not for each pixel of a window being resized. */
+const SIZE_STEP = 40;
 
 /** @typedef {{ tile: Tile, screen: boolean, participant: RemoteParticipant | null }} Entry */
 
@@ -24,14 +27,18 @@ export class Gallery {
   /** By `camera:<identity>` or `screen:<identity>`. @type {Map<string, Entry>} */
   #entries = new Map();
   #pinned = "";
-  /** What was last asked for, by track id. @type {Map<string, "best" | "small">} */
+  /** What was last asked for, by track id, as JSON. @type {Map<string, string>} */
   #asked = new Map();
+  /** What the user chose for a tile. @type {Map<string, Choice>} */
+  #chosen = new Map();
+  #hide = () => this.#askForSizes();
   #resize = new ResizeObserver(() => this.#arrange());
 
   /** @param {Room} room */
   constructor(room) {
     this.#room = room;
     this.#resize.observe(this.#stage);
+    document.addEventListener("visibilitychange", this.#hide);
     onLanguage(() => this.refresh());
   }
 
@@ -85,7 +92,7 @@ export class Gallery {
     let entry = this.#entries.get(key);
     if (!entry) {
       const identity = key.slice(key.indexOf(":") + 1) || this.#room.localParticipant.identity;
-      const tile = new Tile(identity, () => this.#togglePin(key));
+      const tile = new Tile(identity, () => this.#togglePin(key), () => this.#showQuality(key));
       entry = { tile, screen, participant: null };
       this.#entries.set(key, entry);
     }
@@ -215,22 +222,54 @@ export class Gallery {
     this.#list.style.setProperty("--tile-height", `${tileHeight}px`);
   }
 
-  /** Thumbnails need not come in full size. */
+  /** Pictures come as large as they are shown, and not at all while nobody sees them. */
   #askForSizes() {
-    for (const { tile, screen, participant } of this.#entries.values()) {
+    for (const [key, { tile, screen, participant }] of this.#entries) {
       const track = participant?.track(screen ? "screen_share" : "camera");
-      const height = tile.element.clientHeight * devicePixelRatio;
-      if (!track || !track.isSubscribed || height === 0) continue;
-      const largest = height < SMALL_BELOW && !screen ? "small" : "best";
-      if ((this.#asked.get(track.sid) ?? "best") === largest) continue;
-      this.#asked.set(track.sid, largest);
-      this.#room.subscribe(track, { largest }).catch(() => this.#asked.delete(track.sid));
+      if (!track) continue;
+      const wish = this.#wish(key, tile, screen);
+      const words = JSON.stringify(wish);
+      // What was hidden has no slot, and is to be asked for again.
+      if (!wish || (!track.isSubscribed && track.wanted && wish.wanted !== false)) continue;
+      if ((this.#asked.get(track.sid) ?? '{"largest":"best"}') === words) continue;
+      this.#asked.set(track.sid, words);
+      this.#room.subscribe(track, wish).catch(() => this.#asked.delete(track.sid));
     }
+  }
+
+  /**
+   * @param {string} key
+   * @param {Tile} tile
+   * @param {boolean} screen
+   * @returns {{ wanted?: boolean, largest?: Largest } | null} null: not known yet
+   */
+  #wish(key, tile, screen) {
+    if (document.hidden) return { wanted: false };
+    const chosen = this.#chosen.get(key) ?? "auto";
+    if (chosen !== "auto") return { largest: chosen };
+    const { clientWidth, clientHeight } = tile.element;
+    if (clientHeight === 0) return null;
+    if (screen) return { largest: "best" };
+    const pixels = (/** @type {number} */ side) =>
+      Math.min(Math.ceil((side * devicePixelRatio) / SIZE_STEP) * SIZE_STEP, 8192);
+    return { largest: { width: pixels(clientWidth), height: pixels(clientHeight) } };
+  }
+
+  /** @param {string} key */
+  #showQuality(key) {
+    const entry = this.#entries.get(key);
+    const track = entry?.participant?.track(entry.screen ? "screen_share" : "camera");
+    if (!entry?.participant || !track) return;
+    showQuality(track, entry.participant.name, this.#chosen.get(key) ?? "auto", (choice) => {
+      this.#chosen.set(key, choice);
+      this.#askForSizes();
+    });
   }
 
   /** Ends it with the call. */
   close() {
     this.#resize.disconnect();
+    document.removeEventListener("visibilitychange", this.#hide);
     for (const { tile } of this.#entries.values()) attachments.get(tile)?.();
     this.#entries.clear();
     this.#list.replaceChildren();

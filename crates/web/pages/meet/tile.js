@@ -30,20 +30,24 @@ export class Tile {
   #name = make("span", { class: "tile-name-text" });
   #note = make("p", { class: "tile-note" });
   #pin = make("button", { type: "button", class: "tile-pin" }, icon("pin"));
+  #quality = make("button", { type: "button", class: "tile-pin tile-quality" }, icon("info"));
 
   /**
    * @param {string} identity
    * @param {() => void} onPin
+   * @param {() => void} onQuality
    */
-  constructor(identity, onPin) {
+  constructor(identity, onPin, onQuality) {
     this.#identity = identity;
     this.#pin.addEventListener("click", onPin);
+    this.#quality.addEventListener("click", onQuality);
     this.element = make(
       "li",
       { class: "tile" },
       this.#avatar,
       make("p", { class: "tile-name" }, this.#micOff, this.#name),
       this.#note,
+      this.#quality,
       this.#pin,
     );
     this.#avatar.dataset.tint = String(tint(identity));
@@ -59,6 +63,8 @@ export class Tile {
     this.#note.textContent = interrupted ? t("reconnectingPeer") : "";
     setIcon(this.#pin, pinned ? "close" : "pin");
     setLabel(this.#pin, pinned ? t("unpin") : t("pin", { name: shownName }));
+    this.#quality.toggleAttribute("hidden", self || !this.#video);
+    setLabel(this.#quality, t("qualityOf", { name: shownName }));
     element.toggleAttribute("data-speaking", speaking && !screen);
     element.toggleAttribute("data-self", self);
     element.toggleAttribute("data-screen", screen);
