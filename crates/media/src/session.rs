@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::ids::{Mid, Ssrc};
+use crosspoint_wire::time::Time;
 
 use crate::config::{ParticipantId, Policy, SessionConfig, SessionId, SessionKey, TrackId, Wish};
 use crate::egress::Egress;
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) policy: Policy,
     /// When to allocate its bandwidth anew, whatever happens.
     pub(crate) quality_due: Due,
+    /// Since when its smallest pictures together are much more than its bandwidth.
+    pub(crate) short_since: Option<Time>,
     /// Whether its layers stand in the engine's list of what is to be decided anew.
     pub(crate) layers_listed: bool,
     /// Whether the session stands in the engine's list of what is to be assigned anew.
@@ -97,6 +100,7 @@ impl Session {
             departure_due: Due::default(),
             policy: Policy::default(),
             quality_due: Due::default(),
+            short_since: None,
             layers_listed: false,
             listed: false,
         }

@@ -16,6 +16,12 @@ use crate::slot::{Slot, SlotKey};
 /// How often bandwidth is shared out anew while it is limited, because bitrates of layers change.
 const ALLOCATION_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Pictures are left out altogether only when the smallest have been too much for this long: an
+/// estimate begins low and dips, and a picture that comes and goes is worse than one that stutters.
+const PAUSE_AFTER: Duration = Duration::from_secs(3);
+/// Too much is so many per cent of the bandwidth: short of that, the pacer helps itself.
+const TOO_MUCH_PERCENT: u64 = 125;
+
 /// Memory that is used again and again.
 #[derive(Debug, Default)]
 pub(super) struct Ladders {
@@ -57,6 +63,12 @@ impl Engine {
         let any = !ladders.demands.is_empty();
         self.ladders = ladders;
         if let Some(session) = self.sessions.get_mut(key) {
+            let used = allocation.used_bps + sound;
+            if used * 100 <= bandwidth * TOO_MUCH_PERCENT {
+                session.short_since = None;
+            } else {
+                session.short_since.get_or_insert(now);
+            }
             session.estimator.want(now, allocation.wanted_bps);
             if any {
                 let due = &mut session.quality_due;
@@ -97,7 +109,15 @@ impl Engine {
                 let current = slot.current.and_then(|current| self.encodings.get(current));
                 sound += current.map_or(0, |e| e.meter.bits_per_second(Layer::TOP));
             } else {
-                self.list_demand(now, (slot_key, slot), &session.policy, ladders);
+                let short = session.short_since.map(|since| now.since(since));
+                let may_pause = session.policy.audio_only
+                    && (slot.quality.allowed == Allowed::Nothing
+                        || short.is_some_and(|short| short >= PAUSE_AFTER));
+                let policy = Policy {
+                    audio_only: may_pause,
+                    ..session.policy
+                };
+                self.list_demand(now, (slot_key, slot), &policy, ladders);
             }
         }
         sound

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crosspoint_media::command::Command;
+use crosspoint_media::config::{Policy, SessionId};
 use crosspoint_sim::media::Stamp;
 use crosspoint_sim::publisher::Names;
 use crosspoint_sim::receiver::longest_freeze;
@@ -28,6 +30,14 @@ impl Call {
         };
         let alice = world.join(with(publisher(Names::Declared, &[1_500_000])));
         let bob = world.join(with(viewer()));
+        // This is about repair: the picture is not left out for what loss does to the estimate.
+        world.command(Command::SetPolicy {
+            session: SessionId(bob as u64 + 1),
+            policy: Policy {
+                audio_only: false,
+                ..Policy::default()
+            },
+        });
         Self { world, alice, bob }
     }
 
