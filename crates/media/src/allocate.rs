@@ -125,7 +125,12 @@ pub(crate) fn allocate(
         }
         priorities_left = next_lower(demands, priority);
     }
-    allocation.wanted_bps = next_bps.map_or(0, |next| next.saturating_sub(allocation.used_bps));
+    allocation.wanted_bps = if allocation.used_bps > bandwidth_bps {
+        // What is kept by force wants a bandwidth that carries it first of all.
+        (allocation.used_bps * 100 / RISE_PERCENT).saturating_sub(bandwidth_bps)
+    } else {
+        next_bps.map_or(0, |next| next.saturating_sub(allocation.used_bps))
+    };
     allocation
 }
 
