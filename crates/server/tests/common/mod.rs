@@ -20,8 +20,8 @@ use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
     RoomSettings, SlotInfo, SubscriptionWish, TrackInfo, TrackSid,
 };
-use crosspoint_control::report::RoomReport;
 use crosspoint_control::quality::{QualityReason, SubscriptionReport};
+use crosspoint_control::report::RoomReport;
 use crosspoint_media::config::{Layer, LayerLimit, Policy, RelayId, SessionId, TrackSource, Wish};
 use crosspoint_media::explain::{AvailableLayer, Choice, Explanation, Switch};
 use crosspoint_media::inspect::Keyframe;
