@@ -104,7 +104,8 @@ async fn json_is_as_agreed() {
         room.json(),
         json!({
             "name": "demo", "sid": "RM_abcdefghijkl", "metadata": "", "emptyTimeoutS": 300,
-            "departureTimeoutS": 20, "maxParticipants": 0, "topAudio": 3,
+            "departureTimeoutS": 20, "maxParticipants": 0, "topAudio": 3, "policy": {},
+            "recording": {"when": "onDemand", "mode": "individual", "endOnFailure": false},
             "createdAt": "2023-11-14T22:13:20.123Z", "numParticipants": 1, "numPublishers": 1,
             "activeSpeakers": ["bob"],
         })
