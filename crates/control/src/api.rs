@@ -165,6 +165,14 @@ pub trait RoomControl: Send + Sync + 'static {
     /// Asks the publisher of a tapped track for a keyframe.
     async fn request_keyframe(&self, tap: TapId, relay: RelayId);
 
+    /// Announces what somebody outside thinks of a track's pictures. Nothing else follows from it.
+    async fn note_verdict(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        verdict: Verdict,
+    ) -> Result<(), ControlError>;
+
     /// Everything that happens in all rooms, for SSE and webhooks. A receiver that lags loses the
     /// oldest and is told how many.
     fn events(&self) -> broadcast::Receiver<RoomEvent>;
@@ -438,6 +446,8 @@ pub enum RoomEvent {
     TrackUnpublished(RoomInfo, ParticipantInfo, TrackInfo),
     /// A participant's picture is shown in another size than before, or not at all.
     SubscriptionChanged(RoomName, Identity, SubscriptionChange),
+    /// A picture of a track was judged.
+    Judged(RoomInfo, ParticipantInfo, TrackInfo, Verdict),
     /// Who speaks changed.
     ActiveSpeakers(RoomName, Vec<(Identity, f32)>),
 }
@@ -462,6 +472,15 @@ pub enum PresenceState {
     Interrupted,
     /// The participant has left.
     Gone(Reason),
+}
+
+/// What somebody outside thinks of a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// One word, e.g. `reject`.
+    pub verdict: String,
+    /// Everything that was said, in the form in which it was said.
+    pub details: String,
 }
 
 /// Why a request was not carried out. Nothing has changed then.

@@ -36,7 +36,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MessageCodec, MutedBy, Offer,
-    OfferProblem, ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, Tap, TapId,
+    OfferProblem, ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, Tap, TapId, Verdict,
 };
 use crate::model::{
     Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings,
@@ -442,6 +442,15 @@ impl RoomControl for Service {
 
     async fn request_keyframe(&self, tap: TapId, relay: RelayId) {
         self.step(|state| state.request_tapped_keyframe(tap, relay));
+    }
+
+    async fn note_verdict(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        verdict: Verdict,
+    ) -> Result<(), ControlError> {
+        self.step(|state| state.announce_verdict(room, track, verdict))
     }
 
     fn events(&self) -> broadcast::Receiver<RoomEvent> {

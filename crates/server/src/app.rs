@@ -13,6 +13,9 @@ use crate::config::Config;
 use crate::recordings::Recordings;
 use crate::report::Reporter;
 use crate::signal::Sessions;
+use crate::snapshot::Snapshots;
+use crate::snapshot::moderation::Moderation;
+use crate::webhook::SignedClient;
 use crate::whip::Resources;
 
 /// State of a server that its HTTP handlers share.
@@ -28,6 +31,8 @@ pub struct App {
     /// Records; `None` while there is no place for them.
     pub store: Option<Store>,
     pub(crate) reporter: Arc<Reporter>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) moderation: Moderation,
     pub(crate) signal: Sessions,
     pub(crate) whip: Resources,
     recordings: OnceLock<Arc<Recordings>>,
@@ -48,6 +53,8 @@ impl App {
     ) -> Arc<Self> {
         crate::telemetry::install();
         let calls = Calls::start(Arc::clone(&control), keys.clone(), development);
+        let judge = SignedClient::new(&config.webhooks, &keys);
+        let moderation = Moderation::new(judge.ok());
         Arc::new(Self {
             calls,
             control,
@@ -56,6 +63,8 @@ impl App {
             development,
             store,
             reporter: Arc::default(),
+            snapshots: Arc::default(),
+            moderation,
             signal: Sessions::default(),
             whip: Resources::default(),
             recordings: OnceLock::new(),

@@ -19,6 +19,7 @@ mod messages;
 mod records;
 mod report;
 mod signal;
+mod snapshot;
 mod telemetry;
 mod text;
 mod webhook;

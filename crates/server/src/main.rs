@@ -142,14 +142,15 @@ fn greet(server: &RunningServer) {
         "development mode, since no keys are configured (CROSSPOINT_KEYS): only this machine can \
          connect"
     );
-    tracing::info!("Meet, a room for a try:  {scheme}://localhost:{port}/");
-    tracing::info!("The API's description:   {scheme}://localhost:{port}/openapi.json");
+    tracing::info!("Meet, a room for a try:    {scheme}://localhost:{port}/");
+    tracing::info!("Console, rooms and charts: {scheme}://localhost:{port}/console");
+    tracing::info!("The API's description:     {scheme}://localhost:{port}/openapi.json");
     tracing::info!(
         "The development key \"{}\" is kept in {}",
         app.keys.first().map(|(name, _)| name).unwrap_or_default(),
         file.display()
     );
-    tracing::info!("A token for the API:     crosspoint token --room demo --identity me");
+    tracing::info!("A token for the API:       crosspoint token --room demo --identity me");
 }
 
 #[expect(clippy::print_stdout, reason = "the token is this command's output")]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::Service;
 use super::state::State;
-use crate::api::ControlError;
+use crate::api::{ControlError, RoomEvent, Verdict};
 use crate::model::{Identity, RoomName, TrackInfo, TrackSid};
 use crate::report::{Connection, ParticipantReport, PublishedReport, ReceivedReport, RoomReport};
 
@@ -203,6 +203,24 @@ impl State {
     fn request_keyframe(&mut self, room: &RoomName, track: &TrackSid) -> Result<(), ControlError> {
         let (worker, track) = self.track_of_room(room, track)?;
         self.send_media(worker, MediaCommand::RequestKeyframe { track });
+        Ok(())
+    }
+
+    pub(super) fn announce_verdict(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        verdict: Verdict,
+    ) -> Result<(), ControlError> {
+        let (_, id) = self.track_of_room(room, track)?;
+        let info = self.room_info(self.room_id(room)?)?;
+        let owner = self.tracks.get(&id).map(|track| track.owner);
+        let owner = owner.and_then(|owner| self.participant_info(owner));
+        if let Some(owner) = owner
+            && let Some(judged) = owner.tracks.iter().find(|info| info.sid == *track).cloned()
+        {
+            self.announce(RoomEvent::Judged(info, owner, judged, verdict));
+        }
         Ok(())
     }
 

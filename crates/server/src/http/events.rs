@@ -104,6 +104,16 @@ enum RoomEventDto {
         #[serde(flatten)]
         change: SubscriptionChangeDto,
     },
+    /// What the judge of a room's pictures said about one of a track.
+    ModerationVerdict {
+        room: String,
+        identity: String,
+        track: TrackDto,
+        verdict: String,
+        /// The judge's whole answer.
+        #[schema(value_type = Object)]
+        details: serde_json::Value,
+    },
     ActiveSpeakers {
         room: String,
         speakers: Vec<SpeakerDto>,
@@ -202,7 +212,8 @@ pub(crate) fn room_of_event(event: &RoomEvent) -> &RoomName {
         | RoomEvent::ParticipantLeft(room, _, _)
         | RoomEvent::TrackPublished(room, _, _)
         | RoomEvent::TrackUpdated(room, _, _)
-        | RoomEvent::TrackUnpublished(room, _, _) => &room.name,
+        | RoomEvent::TrackUnpublished(room, _, _)
+        | RoomEvent::Judged(room, _, _, _) => &room.name,
         RoomEvent::SubscriptionChanged(room, ..) | RoomEvent::ActiveSpeakers(room, _) => room,
     }
 }
@@ -289,6 +300,16 @@ fn translate(event: RoomEvent) -> (&'static str, RoomEventDto) {
                 change,
             };
             ("subscriptionChanged", dto)
+        }
+        RoomEvent::Judged(_, who, track, judged) => {
+            let dto = Dto::ModerationVerdict {
+                room,
+                identity: who.identity.to_string(),
+                track: track.into(),
+                details: serde_json::from_str(&judged.details).unwrap_or_default(),
+                verdict: judged.verdict,
+            };
+            ("moderationVerdict", dto)
         }
         RoomEvent::ActiveSpeakers(_, speakers) => {
             let speakers = speakers_dto(speakers);

@@ -16,6 +16,7 @@
 //! | `POST /v1/rooms/{room}/recordings` | [`recordings`] |
 //! | `GET /v1/recordings`, `GET /v1/recordings/{id}` | |
 //! | `POST /v1/recordings/{id}/stop`, `GET /v1/recordings/{id}/files/{name}` | |
+//! | `GET /v1/rooms/{room}/tracks/{track}/snapshot`, `GET PUT DELETE /v1/rooms/{room}/moderation` | [`pictures`] |
 //! | `GET /v1/events` | server-sent events: [`events`] |
 //! | `GET /v1/signal` | WebSocket: [`crate::signal`] |
 //! | `POST /whip/{room}`, `PATCH DELETE /whip/{room}/{session}` | [`crate::whip`] |
@@ -42,6 +43,7 @@ mod health;
 mod layers;
 mod pages;
 mod participants;
+mod pictures;
 pub(crate) mod recordings;
 mod reports;
 mod rooms;
@@ -91,6 +93,7 @@ fn routes(app: &App) -> (Router<Arc<App>>, OpenApi) {
         .merge(reports::routes())
         .merge(quality::routes())
         .merge(recordings::routes())
+        .merge(pictures::routes())
         .merge(events::routes())
         .merge(crate::signal::routes())
         .merge(crate::whip::routes())

@@ -50,31 +50,11 @@ pub(crate) fn start(
     if config.urls.is_empty() {
         return Ok(());
     }
-    let (name, secret) = match config.key.as_str() {
-        "" => keys.first(),
-        name => keys.secret(name).map(|secret| (name, secret)),
-    }
-    .ok_or_else(|| anyhow::anyhow!("webhooks need a key to sign with"))?;
-    let signer = Signer {
-        issuer: name.to_owned(),
-        secret: secret.clone(),
-    };
-    let client = Client::builder()
-        .timeout(Duration::from_secs(config.timeout_s))
-        // A redirect could lead anywhere, and a proxy would hide where.
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .dns_resolver(Arc::new(address::Resolver {
-            allow_private: config.allow_private,
-        }))
-        .user_agent(concat!("Crosspoint/", env!("CARGO_PKG_VERSION")))
-        .build()?;
+    let client = SignedClient::new(config, keys)?;
     let receivers = config.urls.iter().map(|url| {
         Ok(Arc::new(Receiver {
             url: url.parse()?,
             client: client.clone(),
-            signer: signer.clone(),
-            allow_private: config.allow_private,
             attempts: config.attempts,
             capacity: config.queue,
             queues: Mutex::new(Queues::default()),
@@ -121,18 +101,83 @@ async fn dispatch<E: Clone>(
     }
 }
 
+/// Posts signed bodies to the addresses that the operator allows.
 #[derive(Clone)]
-struct Signer {
+pub(crate) struct SignedClient {
+    client: Client,
     issuer: String,
     secret: Secret,
+    allow_private: bool,
+}
+
+impl SignedClient {
+    /// # Errors
+    /// A key that is not there, or an HTTP client that cannot be made.
+    pub(crate) fn new(config: &config::Webhooks, keys: &Keys) -> anyhow::Result<Self> {
+        let (name, secret) = match config.key.as_str() {
+            "" => keys.first(),
+            name => keys.secret(name).map(|secret| (name, secret)),
+        }
+        .ok_or_else(|| anyhow::anyhow!("webhooks need a key to sign with"))?;
+        crate::server::install_crypto();
+        let client = Client::builder()
+            .timeout(Duration::from_secs(config.timeout_s))
+            // A redirect could lead anywhere, and a proxy would hide where.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(address::Resolver {
+                allow_private: config.allow_private,
+            }))
+            .user_agent(concat!("Crosspoint/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            client,
+            issuer: name.to_owned(),
+            secret: secret.clone(),
+            allow_private: config.allow_private,
+        })
+    }
+
+    /// Whether a URL may be asked, as far as that is seen without resolving its name.
+    pub(crate) fn allows(&self, url: &Url) -> bool {
+        self.allow_private || !address::is_special_literal(url)
+    }
+
+    /// The answer, if it is a success.
+    ///
+    /// # Errors
+    /// Anything else; the text does not have the URL, which may hold a password.
+    pub(crate) async fn post(
+        &self,
+        url: Url,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<reqwest::Response, String> {
+        if !self.allows(&url) {
+            return Err("the address is a special one".to_owned());
+        }
+        let token = payload::sign(&self.issuer, &self.secret, &body).map_err(|e| e.to_string())?;
+        let response = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, content_type)
+            .header(AUTHORIZATION, token)
+            .body(body)
+            .send()
+            .await
+            .map_err(|e| e.without_url().to_string())?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(response.status().to_string())
+        }
+    }
 }
 
 /// One URL.
 struct Receiver {
     url: Url,
-    client: Client,
-    signer: Signer,
-    allow_private: bool,
+    client: SignedClient,
     attempts: u32,
     capacity: usize,
     queues: Mutex<Queues>,
@@ -211,26 +256,10 @@ impl Receiver {
     }
 
     async fn post(&self, body: Bytes) -> Result<(), String> {
-        if !self.allow_private && address::is_special_literal(&self.url) {
-            return Err("the address is a special one".to_owned());
-        }
-        let token = payload::sign(&self.signer.issuer, &self.signer.secret, &body)
-            .map_err(|e| e.to_string())?;
         let _place = self.under_way.acquire().await.map_err(|e| e.to_string())?;
-        let response = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/webhook+json")
-            .header(AUTHORIZATION, token)
-            .body(body)
-            .send()
-            .await
-            .map_err(|e| e.without_url().to_string())?;
-        if response.status().is_success() {
-            Ok(())
-        } else {
-            Err(response.status().to_string())
-        }
+        let url = self.url.clone();
+        let posted = self.client.post(url, "application/webhook+json", body);
+        posted.await.map(drop)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queues> {

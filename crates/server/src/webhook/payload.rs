@@ -37,6 +37,15 @@ struct WebhookEvent {
     /// Not in LiveKit's message: our own word for why something ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Ours, too: what the judge of a picture said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moderation: Option<VerdictBody>,
+}
+
+#[derive(Serialize)]
+struct VerdictBody {
+    verdict: String,
+    details: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -111,6 +120,7 @@ pub(super) fn call_body(event: &CallWebhook) -> Bytes {
 
 /// The body for an event; `None` for those that are no webhooks.
 pub(super) fn body(event: RoomEvent) -> Option<Bytes> {
+    let mut verdict = None;
     let (event, room, participant, track, reason) = match event {
         RoomEvent::RoomStarted(room) => ("room_started", room, None, None, None),
         RoomEvent::RoomFinished(room, reason) => ("room_finished", room, None, None, Some(reason)),
@@ -126,6 +136,13 @@ pub(super) fn body(event: RoomEvent) -> Option<Bytes> {
         RoomEvent::TrackUnpublished(room, who, track) => {
             ("track_unpublished", room, Some(who), Some(track), None)
         }
+        RoomEvent::Judged(room, who, track, judged) => {
+            verdict = Some(VerdictBody {
+                details: serde_json::from_str(&judged.details).unwrap_or_default(),
+                verdict: judged.verdict,
+            });
+            ("moderation_verdict", room, Some(who), Some(track), None)
+        }
         RoomEvent::RoomUpdated(_)
         | RoomEvent::ParticipantUpdated(..)
         | RoomEvent::TrackUpdated(..)
@@ -140,6 +157,7 @@ pub(super) fn body(event: RoomEvent) -> Option<Bytes> {
         id: format!("EV_{}", hex(&rand::random::<[u8; 8]>())),
         created_at: unix_seconds(SystemTime::now()),
         reason: reason.map(Reason::label),
+        moderation: verdict,
     };
     serde_json::to_vec(&event).ok().map(Bytes::from)
 }

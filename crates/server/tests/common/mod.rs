@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use crosspoint_control::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MutedBy, Offer, OfferProblem,
-    ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId,
+    ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId, Verdict,
 };
 use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
@@ -426,6 +426,15 @@ impl RoomControl for Recorder {
         let _ = self.note(format!("request_keyframe {}", relay.0));
     }
 
+    async fn note_verdict(
+        &self,
+        room: &RoomName,
+        track: &TrackSid,
+        verdict: Verdict,
+    ) -> Result<(), ControlError> {
+        self.note(format!("verdict {room} {} {}", track.0, verdict.verdict))
+    }
+
     fn events(&self) -> broadcast::Receiver<RoomEvent> {
         let _ = self.note("events");
         self.events.subscribe()
@@ -480,7 +489,7 @@ impl Door {
         Reply {
             status: parts.status,
             headers: parts.headers,
-            body: String::from_utf8(body.into()).unwrap(),
+            body: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 

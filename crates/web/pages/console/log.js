@@ -25,6 +25,7 @@ export class Log {
     const kinds = [
       "roomStarted", "roomUpdated", "roomFinished", "participantJoined", "participantUpdated",
       "participantLeft", "trackPublished", "trackUpdated", "trackUnpublished",
+      "moderationVerdict",
     ];
     for (const kind of kinds) {
       source.addEventListener(kind, (message) => {
@@ -56,5 +57,6 @@ function describe(kind, event) {
     who: event.participant?.name || event.participant?.identity || event.identity || "",
     what: isText(source) ? t(source) : source,
     reason: event.reason ?? "",
+    verdict: event.verdict ?? "",
   });
 }

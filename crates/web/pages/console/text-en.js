@@ -97,5 +97,6 @@ export const en = {
   ev_participantLeft: "{who} left {room} ({reason})",
   ev_trackPublished: "{who} sends {what} in {room}",
   ev_trackUpdated: "{what} of {who} changed in {room}",
+  ev_moderationVerdict: "Picture of {who} in {room}: {verdict}",
   ev_trackUnpublished: "{who} stopped {what} in {room}",
 };

@@ -98,5 +98,6 @@ export const zh = {
   ev_participantLeft: "{who} 离开 {room}（{reason}）",
   ev_trackPublished: "{who} 在 {room} 发送{what}",
   ev_trackUpdated: "{who} 在 {room} 的{what}有变化",
+  ev_moderationVerdict: "{room} 中 {who} 的画面：{verdict}",
   ev_trackUnpublished: "{who} 在 {room} 停止{what}",
 };

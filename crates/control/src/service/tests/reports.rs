@@ -70,3 +70,27 @@ async fn a_keyframe_that_does_not_come_is_asked_for_once_and_not_waited_for_long
         .await;
     assert_eq!(elsewhere, Err(ControlError::TrackNotFound(camera.sid)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_is_announced_with_the_track_and_its_owner() {
+    let bench = Bench::new();
+    bench.call("a", "alice").await;
+    let mut events = bench.service.events();
+    let track = alice_of(&bench).await.tracks[0].sid.clone();
+    let verdict = Verdict {
+        verdict: "reject".to_owned(),
+        details: "{}".to_owned(),
+    };
+    let noted = bench.service.note_verdict(&room("a"), &track, verdict.clone());
+    noted.await.unwrap();
+    match events.try_recv().unwrap() {
+        RoomEvent::Judged(_, who, judged, said) => {
+            assert_eq!((who.identity, judged.sid), (identity("alice"), track));
+            assert_eq!(said, verdict);
+        }
+        other => panic!("{other:?}"),
+    }
+    let unknown = TrackSid("TR_unknown".to_owned());
+    let refused = bench.service.note_verdict(&room("a"), &unknown, verdict);
+    assert_eq!(refused.await, Err(ControlError::TrackNotFound(unknown)));
+}
