@@ -56,10 +56,17 @@
  * @property {number | null} [mos] the worst of the audio tracks
  */
 
+/** A look this soon after the one before, in milliseconds, may be answered from the browser's cache. */
+const LOOK_MS_MIN = 100;
+
 /** Makes reports of `getStats`: rates are those since the report before. */
 export class BrowserReports {
   /** Totals of the look before, by the entry's id. @type {Map<string, any>} */
   #before = new Map();
+  /** When the browser measured those. */
+  #measured = -Infinity;
+  /** @type {StateReport | null} */
+  #last = null;
 
   /**
    * @param {RTCStatsReport} stats
@@ -70,6 +77,8 @@ export class BrowserReports {
     const now = new Map();
     stats.forEach((entry, id) => now.set(id, entry));
     const all = [...now.values()];
+    const measured = Math.max(...all.map((entry) => entry.timestamp));
+    if (this.#last && measured - this.#measured < LOOK_MS_MIN) return this.#last;
     const rate = (/** @type {any} */ entry, /** @type {string} */ field) => this.#rate(entry, field);
     const outbound = all.filter((entry) => entry.type === "outbound-rtp");
     const mids = [...new Set(outbound.map((entry) => entry.mid ?? ""))];
@@ -83,6 +92,8 @@ export class BrowserReports {
         .map((entry) => receiverOf(entry, rate)),
     };
     this.#before = now;
+    this.#measured = measured;
+    this.#last = report;
     return report;
   }
 

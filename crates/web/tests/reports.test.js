@@ -38,6 +38,13 @@ describe("the browser's report", () => {
     assert.equal(receivers[0].bitrate, 40);
   });
 
+  it("is the same again when the browser has not measured anew", () => {
+    const reports = new BrowserReports();
+    reports.next(stats(10));
+    const report = reports.next(stats(12));
+    assert.equal(reports.next(stats(12)), report);
+  });
+
   it("is empty before there is a connection", () => {
     const report = new BrowserReports().next(new Map());
     assert.equal(report.iceCandidatePair, null);

@@ -306,3 +306,6 @@ fn ms(duration: Duration) -> f64 {
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
+
+#[cfg(test)]
+mod tests;

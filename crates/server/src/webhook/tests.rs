@@ -150,14 +150,9 @@ fn a_full_queue_drops_the_newest() {
     let receiver = Receiver {
         url: "http://127.0.0.1/".parse().unwrap(),
         client: {
-            crate::server::install_crypto();
-            Client::new()
+            let keys = Keys::parse("k: s").unwrap();
+            SignedClient::new(&config("http://127.0.0.1/"), &keys).unwrap()
         },
-        signer: Signer {
-            issuer: "k".to_owned(),
-            secret: Secret::new("s".to_owned()),
-        },
-        allow_private: false,
         attempts: 1,
         capacity: 2,
         queues: Mutex::new(Queues::default()),

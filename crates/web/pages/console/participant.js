@@ -8,11 +8,15 @@ import { make } from "../common/dom.js";
 import { Chart, milliseconds, percent, rate } from "./chart.js";
 import { explain } from "./explain.js";
 import { isText, t } from "./i18n.js";
+import { Table } from "./table.js";
 
 /** @import { Api } from "../common/api.js" */
 
 /** How often pictures are taken anew, in looks at the room. */
 const PICTURE_LOOKS = 10;
+
+/** Columns of both tables, behind the first. @type {import("./i18n.js").TextKey[]} */
+const FIGURES = ["codec", "bitrate", "loss", "jitter", "frames"];
 
 export class ParticipantCard {
   #charts = {
@@ -26,8 +30,8 @@ export class ParticipantCard {
   #name = make("h2", {});
   #state = make("span", { class: "state" });
   #kick = make("button", { type: "button", class: "text-button danger" });
-  #sends = make("table", { class: "tracks" });
-  #receives = make("table", { class: "tracks" });
+  #sends = new Table(["track", ...FIGURES], "nothingSent");
+  #receives = new Table(["from", ...FIGURES], "nothingReceived");
   #sendsTitle = make("h3", {});
   #receivesTitle = make("h3", {});
   #pictures = make("div", { class: "pictures" });
@@ -61,9 +65,9 @@ export class ParticipantCard {
       charts,
       this.#pictures,
       this.#sendsTitle,
-      make("div", { class: "scroll" }, this.#sends),
+      this.#sends.element,
       this.#receivesTitle,
-      make("div", { class: "scroll" }, this.#receives),
+      this.#receives.element,
     );
     this.#kick.addEventListener("click", () => void this.#remove());
     this.translate();
@@ -88,6 +92,8 @@ export class ParticipantCard {
     this.#kick.textContent = t("kick");
     this.#sendsTitle.textContent = t("sends");
     this.#receivesTitle.textContent = t("receives");
+    this.#sends.translate();
+    this.#receives.translate();
     if (this.#who) this.#fill();
   }
 
@@ -127,40 +133,33 @@ export class ParticipantCard {
   /** @param {any[]} tracks @param {any[]} senders */
   #fillSends(tracks, senders) {
     const bySid = new Map(senders.map((sender) => [sender.trackId, sender]));
-    const rows = tracks.map((track) => {
+    this.#sends.show(tracks.map((track) => {
       const stat = bySid.get(track.sid);
-      const mute = button(track.muted ? "unmute" : "mute", () => void this.#mute(track));
       const codec = [track.codec ?? "–", layers(stat)].filter(Boolean).join(" ");
-      return row([
-        isText(track.source) ? t(track.source) : track.source,
-        codec,
-        track.muted ? t("muted") : rate(stat?.bitrate ?? 0),
-        stat?.packetsLostRate === null || !stat ? "–" : percent(stat.packetsLostRate),
-        stat?.jitter === null || !stat ? "–" : milliseconds(stat.jitter),
-        quality(stat),
-        mute,
-      ]);
-    });
-    table(this.#sends, ["track", "codec", "bitrate", "loss", "jitter", "frames"], rows, "nothingSent");
+      const bitrate = track.muted ? t("muted") : rate(stat?.bitrate ?? 0);
+      const name = isText(track.source) ? t(track.source) : track.source;
+      return {
+        key: track.sid,
+        cells: [name, codec, bitrate, ...lossAndJitter(stat), quality(stat)],
+        action: track.muted ? "unmute" : "mute",
+        run: () => void this.#mute(track),
+      };
+    }));
   }
 
   /** @param {any[]} receivers */
   #fillReceives(receivers) {
-    const rows = receivers.map((stat) => {
+    this.#receives.show(receivers.map((stat) => {
       const from = this.#names.get(stat.identity) ?? stat.identity;
-      const why = stat.kind === "video" ? button("why", () => void this.#explain(stat)) : "";
-      return row([
-        `${from} · ${stat.kind === "video" ? t("camera") : t("microphone")}`,
-        stat.codec ?? "–",
-        rate(stat.bitrate),
-        stat.packetsLostRate === null ? "–" : percent(stat.packetsLostRate),
-        stat.jitter === null ? "–" : milliseconds(stat.jitter),
-        quality(stat),
-        why,
-      ]);
-    });
-    const heads = /** @type {const} */ (["from", "codec", "bitrate", "loss", "jitter", "frames"]);
-    table(this.#receives, [...heads], rows, "nothingReceived");
+      const video = stat.kind === "video";
+      const name = `${from} · ${t(video ? "camera" : "microphone")}`;
+      return {
+        key: stat.id,
+        cells: [name, stat.codec ?? "–", rate(stat.bitrate), ...lossAndJitter(stat), quality(stat)],
+        action: video ? "why" : undefined,
+        run: () => void this.#explain(stat),
+      };
+    }));
   }
 
   #renewPictures() {
@@ -248,36 +247,11 @@ function quality(stat) {
   return `${Math.round(stat.frameRate ?? 0)} fps${layer}`;
 }
 
-/** @param {import("./i18n.js").TextKey} key @param {() => void} action */
-function button(key, action) {
-  const made = make("button", { type: "button", class: "text-button" }, t(key));
-  made.addEventListener("click", action);
-  return made;
-}
-
-/** @param {(string | HTMLElement)[]} cells */
-function row(cells) {
-  return make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
-}
-
-/**
- * Fills a table, leaving alone a row in which the keyboard is.
- *
- * @param {HTMLTableElement} element
- * @param {import("./i18n.js").TextKey[]} heads
- * @param {HTMLTableRowElement[]} rows
- * @param {import("./i18n.js").TextKey} none
- */
-function table(element, heads, rows, none) {
-  const inside = element.contains(document.activeElement);
-  const place = inside ? [...element.querySelectorAll("button")].indexOf(
-    /** @type {HTMLButtonElement} */ (document.activeElement),
-  ) : -1;
-  const head = make("tr", {}, ...heads.map((key) => make("th", { scope: "col" }, t(key))));
-  head.append(make("td", {}));
-  const body = rows.length > 0
-    ? rows
-    : [make("tr", {}, make("td", { colspan: String(heads.length + 1), class: "empty" }, t(none)))];
-  element.replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
-  if (place >= 0) element.querySelectorAll("button")[place]?.focus();
+/** @param {any} stat */
+function lossAndJitter(stat) {
+  const known = (/** @type {unknown} */ value) => value !== null && value !== undefined;
+  return [
+    known(stat?.packetsLostRate) ? percent(stat.packetsLostRate) : "–",
+    known(stat?.jitter) ? milliseconds(stat.jitter) : "–",
+  ];
 }

@@ -81,7 +81,9 @@ async fn a_verdict_is_announced_with_the_track_and_its_owner() {
         verdict: "reject".to_owned(),
         details: "{}".to_owned(),
     };
-    let noted = bench.service.note_verdict(&room("a"), &track, verdict.clone());
+    let noted = bench
+        .service
+        .note_verdict(&room("a"), &track, verdict.clone());
     noted.await.unwrap();
     match events.try_recv().unwrap() {
         RoomEvent::Judged(_, who, judged, said) => {
