@@ -7,7 +7,7 @@
 
 import { Api, developmentToken, Problem } from "../common/api.js";
 import { byId } from "../common/dom.js";
-import { setUpLanguage } from "../common/i18n.js";
+import { onLanguage, setUpLanguage } from "../common/i18n.js";
 import { setUpTheme } from "../common/theme.js";
 import { showHistory } from "./history.js";
 import { t } from "./i18n.js";
@@ -26,6 +26,7 @@ const params = new URLSearchParams(location.hash.slice(1));
 
 setUpTheme(byId("theme"));
 setUpLanguage(byId("language"));
+onLanguage(showLink);
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   void enter(/** @type {HTMLInputElement} */ (byId("token")).value.trim());
@@ -92,7 +93,7 @@ function run(api) {
     },
     live: (live) => {
       byId("link-state").dataset.live = String(live);
-      byId("link-state").textContent = t(live ? "live" : "reconnecting");
+      showLink();
     },
   });
   every(ROOM_MS, () => view.refresh());
@@ -101,6 +102,11 @@ function run(api) {
   setUpTabs(api);
   const wanted = params.get("room");
   if (wanted) choose(wanted);
+}
+
+function showLink() {
+  const { live } = byId("link-state").dataset;
+  if (live) byId("link-state").textContent = t(live === "true" ? "live" : "reconnecting");
 }
 
 /** Again and again, one after the other, while the page is seen. @param {number} ms @param {() => Promise<void>} work */

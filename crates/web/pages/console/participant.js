@@ -137,10 +137,9 @@ export class ParticipantCard {
       const stat = bySid.get(track.sid);
       const codec = [track.codec ?? "–", layers(stat)].filter(Boolean).join(" ");
       const bitrate = track.muted ? t("muted") : rate(stat?.bitrate ?? 0);
-      const name = isText(track.source) ? t(track.source) : track.source;
       return {
         key: track.sid,
-        cells: [name, codec, bitrate, ...lossAndJitter(stat), quality(stat)],
+        cells: [sourceOf(track), codec, bitrate, ...lossAndJitter(stat), quality(stat)],
         action: track.muted ? "unmute" : "mute",
         run: () => void this.#mute(track),
       };
@@ -180,6 +179,8 @@ export class ParticipantCard {
         this.#snapshots.set(track.sid, shot);
         this.#pictures.append(shot.element);
       }
+      const caption = shot.element.querySelector("figcaption");
+      if (caption && shot.image.src) caption.textContent = sourceOf(track);
       if (shot.looks === 0 && !track.muted) void this.#takePicture(track, shot);
       shot.looks = (shot.looks + 1) % PICTURE_LOOKS;
     }
@@ -194,7 +195,7 @@ export class ParticipantCard {
       URL.revokeObjectURL(image.src);
       image.src = picture;
       image.alt = t("snapshotOf", { who: this.#who.name || this.#who.identity });
-      if (caption) caption.textContent = isText(track.source) ? t(track.source) : track.source;
+      if (caption) caption.textContent = sourceOf(track);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       if (caption) caption.textContent = t("snapshotFailed", { why });
@@ -229,6 +230,11 @@ export class ParticipantCard {
       this.#say(t("actionFailed", { why }), "error");
     }
   }
+}
+
+/** What a track shows, in words. @param {{ source: string }} track */
+function sourceOf(track) {
+  return isText(track.source) ? t(track.source) : track.source;
 }
 
 /** The bitrates of a sender's layers. @param {any} stat */

@@ -81,9 +81,8 @@ async fn a_verdict_is_announced_with_the_track_and_its_owner() {
         verdict: "reject".to_owned(),
         details: "{}".to_owned(),
     };
-    let noted = bench
-        .service
-        .note_verdict(&room("a"), &track, verdict.clone());
+    let room = room("a");
+    let noted = bench.service.note_verdict(&room, &track, verdict.clone());
     noted.await.unwrap();
     match events.try_recv().unwrap() {
         RoomEvent::Judged(_, who, judged, said) => {
@@ -93,6 +92,6 @@ async fn a_verdict_is_announced_with_the_track_and_its_owner() {
         other => panic!("{other:?}"),
     }
     let unknown = TrackSid("TR_unknown".to_owned());
-    let refused = bench.service.note_verdict(&room("a"), &unknown, verdict);
+    let refused = bench.service.note_verdict(&room, &unknown, verdict);
     assert_eq!(refused.await, Err(ControlError::TrackNotFound(unknown)));
 }
