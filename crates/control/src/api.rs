@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::quality::{EncodingsWanted, QualityPolicy, SubscriptionChange, SubscriptionReport};
 use crate::report::RoomReport;
+use crate::shared::SharedEvent;
 
 /// Everything that may be done with rooms. Implemented by [`Service`](crate::service::Service).
 #[async_trait]
@@ -292,7 +293,7 @@ pub struct Joined {
     /// What happens from now on, for this participant's eyes. Bounded: when its reader falls
     /// 1024 events behind, the session is closed with `slow_client`. Ends after
     /// [`SessionEvent::Ended`].
-    pub events: mpsc::Receiver<SessionEvent>,
+    pub events: mpsc::Receiver<SharedEvent>,
 }
 
 /// An SDP offer and what its m-lines mean.

@@ -12,3 +12,4 @@ pub mod negotiate;
 pub mod quality;
 pub mod report;
 pub mod service;
+pub mod shared;

@@ -164,7 +164,7 @@ async fn events_are_numbered_and_the_last_is_left() {
         ),
     ];
     for (seq, (event, mut expected)) in (2..).zip(events) {
-        control.send(event).await.unwrap();
+        control.send(event.into()).await.unwrap();
         expected["seq"] = json!(seq);
         assert_eq!(client.next().await, expected);
     }
@@ -284,7 +284,7 @@ async fn who_is_kicked_while_away_hears_of_it_when_coming_back() {
     let session = joined["session"].as_str().unwrap();
     client.hung_up().await;
     let kicked = SessionEvent::Ended(Reason::Kicked);
-    door.control.latest().send(kicked).await.unwrap();
+    door.control.latest().send(kicked.into()).await.unwrap();
     let mut client = Client::open(address, &format!("session={session}")).await;
     let resume = json!({
         "type": "resume", "id": 2, "version": 1, "session": session, "lastSeq": 1,
@@ -305,7 +305,7 @@ async fn a_request_after_a_move_means_the_new_room() {
     let (mut client, _) = Client::joined(address, "alice").await;
     let name = RoomName::new("other").unwrap();
     let moved = SessionEvent::Moved(common::room(&name), Vec::new());
-    door.control.latest().send(moved).await.unwrap();
+    door.control.latest().send(moved.into()).await.unwrap();
     client
         .say(json!({"type": "message", "id": 2, "text": "hi"}))
         .await;
@@ -359,7 +359,7 @@ async fn a_client_that_comes_back_hears_what_it_missed() {
     drop(client);
     for muted in [true, false, true] {
         let event = SessionEvent::Interrupted(muted);
-        door.control.latest().send(event).await.unwrap();
+        door.control.latest().send(event.into()).await.unwrap();
     }
     let resume = json!({
         "type": "resume", "id": 9, "version": 1, "session": session, "lastSeq": 2,
@@ -413,7 +413,7 @@ async fn a_second_socket_takes_over_from_the_first() {
     first.closed().await;
     door.control
         .latest()
-        .send(SessionEvent::Connected)
+        .send(SessionEvent::Connected.into())
         .await
         .unwrap();
     assert_eq!(second.next().await["type"], "connected");
@@ -456,7 +456,7 @@ async fn a_client_that_never_reads_is_cut() {
     // The kernel's buffers take some megabytes, ours one.
     for _ in 0..1_000 {
         let event = SessionEvent::Message((*flood).clone());
-        if control.send(event).await.is_err() {
+        if control.send(event.into()).await.is_err() {
             break;
         }
     }

@@ -206,7 +206,7 @@ async fn the_address_goes_when_the_media_ends() {
     let token = join_token("cam");
     let begun = begin(&door, "/whip/demo", &token).await;
     let ended = SessionEvent::Ended(Reason::ConsentExpired);
-    door.control.latest().send(ended).await.unwrap();
+    door.control.latest().send(ended.into()).await.unwrap();
     door.control.latest().closed().await;
     while door.app.session_count() > 0 {
         tokio::task::yield_now().await;

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::api::SessionEvent;
 use crate::model::Reason;
+use crate::shared::SharedEvent;
 
 /// Events that a session's reader may fall behind.
 pub(super) const SESSION_EVENTS_MAX: usize = 1024;
@@ -37,9 +38,9 @@ pub(super) struct Rate {
 ///
 /// A reader that went away is not an error: WHIP has no use for events.
 pub(super) struct EventQueue {
-    events: mpsc::Sender<SessionEvent>,
+    events: mpsc::Sender<SharedEvent>,
     /// Room for the last event, which must get through however full the queue is.
-    last: mpsc::OwnedPermit<SessionEvent>,
+    last: mpsc::OwnedPermit<SharedEvent>,
 }
 
 /// The queue is full.
@@ -47,13 +48,13 @@ pub(super) struct Overflow;
 
 impl EventQueue {
     /// `None` is never seen: the channel is new and has room for more than its first permit.
-    pub(super) fn new() -> Option<(Self, mpsc::Receiver<SessionEvent>)> {
+    pub(super) fn new() -> Option<(Self, mpsc::Receiver<SharedEvent>)> {
         let (events, receiver) = mpsc::channel(SESSION_EVENTS_MAX + 1);
         let last = events.clone().try_reserve_owned().ok()?;
         Some((Self { events, last }, receiver))
     }
 
-    pub(super) fn push(&self, event: SessionEvent) -> Result<(), Overflow> {
+    pub(super) fn push(&self, event: SharedEvent) -> Result<(), Overflow> {
         match self.events.try_send(event) {
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
             Err(TrySendError::Full(_)) => Err(Overflow),
@@ -61,7 +62,7 @@ impl EventQueue {
     }
 
     pub(super) fn end(self, reason: Reason) {
-        self.last.send(SessionEvent::Ended(reason));
+        self.last.send(SessionEvent::Ended(reason).into());
     }
 }
 

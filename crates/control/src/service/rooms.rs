@@ -12,6 +12,7 @@ use super::state::{Room, State, new_sid};
 use super::timers::Timer;
 use crate::api::{ControlError, RoomEvent, RoomPatch, SessionEvent};
 use crate::model::{Identity, ParticipantInfo, Reason, RoomInfo, RoomName, RoomSettings};
+use crate::shared::SharedEvent;
 
 /// Longest metadata of a room or participant, in bytes.
 pub(super) const METADATA_BYTES_MAX: usize = 64 * 1024;
@@ -106,8 +107,9 @@ impl State {
         }
         self.watch_emptiness(id);
         let info = self.room_info(id)?;
+        let event = SharedEvent::from(SessionEvent::RoomUpdated(info.clone()));
         for member in self.members(id) {
-            self.tell(member, SessionEvent::RoomUpdated(info.clone()));
+            self.tell(member, event.clone());
         }
         self.announce(RoomEvent::RoomUpdated(info.clone()));
         Ok(info)

@@ -27,6 +27,7 @@ use crate::model::{
 };
 use crate::negotiate::{Negotiated, random_text};
 use crate::quality::QualityPolicy;
+use crate::shared::SharedEvent;
 
 /// When to try again after a worker's queue was full.
 const BACKLOG_RETRY: Duration = Duration::from_millis(5);
@@ -229,11 +230,11 @@ impl State {
     }
 
     /// Tells one participant.
-    pub(super) fn tell(&mut self, id: ParticipantId, event: SessionEvent) {
+    pub(super) fn tell(&mut self, id: ParticipantId, event: impl Into<SharedEvent>) {
         let Some(participant) = self.people.get(&id) else {
             return;
         };
-        if let Err(Overflow) = participant.queue.push(event)
+        if let Err(Overflow) = participant.queue.push(event.into())
             && !self.doomed.contains(&id)
         {
             self.doomed.push(id);
@@ -242,6 +243,7 @@ impl State {
 
     /// Tells those in a room who may know about a participant something about it.
     pub(super) fn tell_room(&mut self, room: RoomId, about: ParticipantId, event: &SessionEvent) {
+        let event = SharedEvent::from(event.clone());
         for id in self.members(room) {
             if id != about && self.may_know(id, about) {
                 self.tell(id, event.clone());

@@ -359,7 +359,7 @@ fn hidden(room_name: &str, name: &str) -> JoinRequest {
 fn told(joined: &mut Joined) -> Vec<String> {
     let mut told = Vec::new();
     while let Ok(event) = joined.events.try_recv() {
-        told.push(match event {
+        told.push(match (*event).clone() {
             SessionEvent::ParticipantJoined(p) => format!("joined {}", p.identity),
             SessionEvent::ParticipantUpdated(p) => format!("updated {} {:?}", p.identity, p.state),
             SessionEvent::ParticipantLeft(who, why) => format!("left {who} {}", why.label()),

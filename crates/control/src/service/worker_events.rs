@@ -9,6 +9,11 @@ use super::state::State;
 use super::timers::Timer;
 use crate::api::{PresenceState, RoomEvent, SessionEvent};
 use crate::model::{Identity, ParticipantState, Reason};
+use crate::shared::SharedEvent;
+
+/// Most speakers that a room is told of, the loudest. Where more speak at once nobody can follow
+/// them, and a list of all for each of all is what a large room cannot carry.
+const SPEAKERS_MAX: usize = 16;
 
 /// Level of silence (RFC 6464 §3): -127 dBov.
 const SILENCE: f32 = 127.0;
@@ -149,6 +154,7 @@ impl State {
             .iter()
             .filter(|&&(id, _)| self.is_visible(id))
             .map(|&(id, level)| (id, loudness(level)))
+            .take(SPEAKERS_MAX)
             .collect();
         let named: Vec<(Identity, f32)> = speakers
             .iter()
@@ -162,8 +168,9 @@ impl State {
         }
         room.speakers = speakers;
         let name = room.name.clone();
+        let event = SharedEvent::from(SessionEvent::ActiveSpeakers(named.clone()));
         for member in self.members(id) {
-            self.tell(member, SessionEvent::ActiveSpeakers(named.clone()));
+            self.tell(member, event.clone());
         }
         self.announce(RoomEvent::ActiveSpeakers(name, named));
     }

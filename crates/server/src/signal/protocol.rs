@@ -211,13 +211,6 @@ pub(super) struct JoinedDto {
     pub(super) answer: Option<AnswerDto>,
 }
 
-#[derive(Serialize)]
-struct Numbered<'a> {
-    seq: u64,
-    #[serde(flatten)]
-    message: &'a Outgoing,
-}
-
 impl Incoming {
     /// Reads one text frame.
     pub(super) fn parse(text: &str) -> Self {
@@ -262,23 +255,33 @@ impl Outgoing {
 
     /// The frame with its number; 0 outside of a session.
     pub(super) fn frame(&self, seq: u64) -> Utf8Bytes {
-        write(&Numbered { seq, message: self })
+        numbered(self.text().as_bytes(), seq)
     }
 
     /// The frame without a number: of what nobody misses who was away.
     pub(super) fn passing_frame(&self) -> Utf8Bytes {
-        write(self)
+        self.text().into()
+    }
+
+    /// The message without a number.
+    pub(super) fn text(&self) -> String {
+        // Plain structs with text keys cannot fail to serialise; if one does, it is our bug.
+        serde_json::to_string(self).unwrap_or_else(|error| {
+            debug_assert!(false, "{error}");
+            tracing::error!(%error, "a signalling message could not be written");
+            "{\"type\":\"internal\"}".to_owned()
+        })
     }
 }
 
-fn write(message: &impl Serialize) -> Utf8Bytes {
-    // Plain structs with text keys cannot fail to serialise; if one does, it is our bug.
-    let text = serde_json::to_string(message).unwrap_or_else(|error| {
-        debug_assert!(false, "{error}");
-        tracing::error!(%error, "a signalling message could not be written");
-        "{\"type\":\"internal\"}".to_owned()
-    });
-    text.into()
+/// A frame of a message's text. The number goes in front, so that all who are told the same share
+/// the rest.
+pub(super) fn numbered(text: &[u8], seq: u64) -> Utf8Bytes {
+    let rest = text.strip_prefix(b"{").unwrap_or(text);
+    let mut frame = format!("{{\"seq\":{seq},").into_bytes();
+    frame.extend_from_slice(rest);
+    // A text stays one; if it did not, it is our bug.
+    Utf8Bytes::try_from(frame).unwrap_or_else(|_| Utf8Bytes::from_static("{}"))
 }
 
 impl From<SessionEvent> for Outgoing {

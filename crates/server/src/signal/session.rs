@@ -19,12 +19,13 @@ use crosspoint_control::api::{
 use crosspoint_control::model::{
     Identity, ParticipantInfo, Reason, RoomName, SubscriptionWish, TrackSid,
 };
+use crosspoint_control::shared::SharedEvent;
 use crosspoint_media::config::SessionId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::outbox::Outbox;
-use super::protocol::{Incoming, JoinedDto, Outgoing, Reply, Request};
+use super::protocol::{Incoming, JoinedDto, Outgoing, Reply, Request, numbered};
 use super::replay::Replay;
 use crate::app::App;
 use crate::http::dto::{WishDto, all};
@@ -196,7 +197,7 @@ enum Next {
 impl Session {
     async fn run(
         mut self,
-        mut events: mpsc::Receiver<SessionEvent>,
+        mut events: mpsc::Receiver<SharedEvent>,
         mut inputs: mpsc::Receiver<Input>,
     ) {
         let mut ticks = self.reporter.ticks();
@@ -281,8 +282,8 @@ impl Session {
         }
     }
 
-    fn on_event(&mut self, event: SessionEvent) -> Next {
-        match &event {
+    fn on_event(&mut self, event: SharedEvent) -> Next {
+        match &*event {
             SessionEvent::ParticipantUpdated(who) if who.identity == self.me.identity => {
                 self.me = who.clone();
             }
@@ -293,15 +294,16 @@ impl Session {
             }
             _ => {}
         }
-        let ended = matches!(event, SessionEvent::Ended(_));
-        if matches!(event, SessionEvent::Ended(Reason::ServerShutdown)) {
+        let ended = matches!(*event, SessionEvent::Ended(_));
+        if matches!(*event, SessionEvent::Ended(Reason::ServerShutdown)) {
             // There will be nothing to come back to.
             self.resume_window = Duration::ZERO;
             if let Link::Waiting(deadline) = &mut self.link {
                 *deadline = Instant::now();
             }
         }
-        self.say(&event.into());
+        let text = event.written(|event| Outgoing::from(event.clone()).text().into());
+        self.say_frame(numbered(&text, self.replay.next_seq()));
         if ended { Next::Ended } else { Next::Go }
     }
 
@@ -455,7 +457,10 @@ impl Session {
 
     /// Tells the client, now or when it is back.
     fn say(&mut self, message: &Outgoing) {
-        let frame: Utf8Bytes = message.frame(self.replay.next_seq());
+        self.say_frame(message.frame(self.replay.next_seq()));
+    }
+
+    fn say_frame(&mut self, frame: Utf8Bytes) {
         self.replay.push(frame.clone());
         if let Link::Attached(outbox) = &self.link {
             // A full box closes itself to us: see `is_slow`.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use crosspoint_control::api::{JoinRequest, Offer, SessionEvent};
 use crosspoint_control::model::{Identity, Reason, RoomName};
+use crosspoint_control::shared::SharedEvent;
 use crosspoint_media::config::SessionId;
 use tokio::sync::{Mutex, mpsc};
 
@@ -121,9 +122,9 @@ pub(super) async fn begin(
 }
 
 /// These clients are told nothing; when the session ends, its address does too.
-async fn follow(app: Arc<App>, id: String, mut events: mpsc::Receiver<SessionEvent>) {
+async fn follow(app: Arc<App>, id: String, mut events: mpsc::Receiver<SharedEvent>) {
     while let Some(event) = events.recv().await {
-        if let SessionEvent::Ended(reason) = event {
+        if let SessionEvent::Ended(reason) = *event {
             tracing::debug!(reason = reason.label(), "WHIP or WHEP session ended");
             break;
         }

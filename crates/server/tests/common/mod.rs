@@ -22,6 +22,7 @@ use crosspoint_control::model::{
 };
 use crosspoint_control::quality::{QualityReason, SubscriptionReport};
 use crosspoint_control::report::RoomReport;
+use crosspoint_control::shared::SharedEvent;
 use crosspoint_media::config::{Layer, LayerLimit, Policy, RelayId, SessionId, TrackSource, Wish};
 use crosspoint_media::explain::{AvailableLayer, Choice, Explanation, Switch};
 use crosspoint_media::inspect::Keyframe;
@@ -44,7 +45,7 @@ pub(crate) const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) fail: Mutex<Option<ControlError>>,
-    pub(crate) sessions: Mutex<HashMap<SessionId, mpsc::Sender<SessionEvent>>>,
+    pub(crate) sessions: Mutex<HashMap<SessionId, mpsc::Sender<SharedEvent>>>,
     pub(crate) joins: Mutex<Vec<JoinRequest>>,
     pub(crate) messages: Mutex<Vec<Message>>,
     pub(crate) patches: Mutex<Vec<ParticipantPatch>>,
@@ -75,7 +76,7 @@ impl Recorder {
     }
 
     /// The channel of the latest session.
-    pub(crate) fn latest(&self) -> mpsc::Sender<SessionEvent> {
+    pub(crate) fn latest(&self) -> mpsc::Sender<SharedEvent> {
         let sessions = self.sessions.lock().unwrap();
         let latest = sessions.keys().max().unwrap();
         sessions[latest].clone()
@@ -387,7 +388,7 @@ impl RoomControl for Recorder {
         self.note(format!("leave {} {}", session.0, reason.label()))?;
         let sender = self.sessions.lock().unwrap().remove(&session);
         if let Some(sender) = sender {
-            let _ = sender.try_send(SessionEvent::Ended(reason));
+            let _ = sender.try_send(SessionEvent::Ended(reason).into());
         }
         Ok(())
     }

@@ -142,7 +142,7 @@ async fn who_is_named_often_gets_a_message_once_and_without_the_list() {
         .send_message(&room("a"), message(None, &to, "hi", true))
         .await
         .unwrap();
-    let SessionEvent::Message(heard) = bob.events.try_recv().unwrap() else {
+    let SessionEvent::Message(heard) = &*bob.events.try_recv().unwrap() else {
         panic!("a message comes first");
     };
     assert!(heard.to.is_empty());
