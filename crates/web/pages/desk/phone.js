@@ -80,7 +80,8 @@ export class Phone {
   /** Comes online. */
   async login() {
     const { role, account } = this.#who;
-    await this.calls.login({ seat: role !== "customer", account });
+    // A supervisor with a seat would be rung like an agent.
+    await this.calls.login({ seat: role === "agent", account });
     this.groups = await this.calls.listGroups();
     if (role !== "customer") void this.#lookAround();
   }

@@ -43,10 +43,10 @@ export class Seats {
   show() {
     const { seat, seats, me, role, call } = this.#phone.state;
     byId("seat-card").hidden = role === "customer";
+    byId("own-seat").hidden = role !== "agent";
     byId("seat-state").textContent = seatWords(seat);
     byId("seat-state").dataset.seat = seat ?? "offline";
     const ready = byId("ready-switch");
-    ready.hidden = role !== "agent";
     ready.textContent = t(seat === "busy" ? "takeCalls" : "rest");
     ready.toggleAttribute("disabled", call !== null || (seat !== "busy" && seat !== "idle"));
     const others = seats.filter((each) => each.person.user !== me);

@@ -28,6 +28,8 @@ export class Start {
   #onChoice;
   /** @type {ReadyTenant[]} */
   #tenants = [];
+  /** Whether the server has said who stands ready. */
+  #asked = false;
 
   /** @param {(choice: Choice) => Promise<void>} onChoice rejects when it did not work */
   constructor(onChoice) {
@@ -48,6 +50,7 @@ export class Start {
   /** Asks the server who stands ready. */
   async open() {
     this.#tenants = await readyTenants();
+    this.#asked = true;
     this.#show();
   }
 
@@ -55,7 +58,8 @@ export class Start {
     const desk = this.#tenants.filter(({ dialect }) => dialect === NATIVE);
     byId("ready").hidden = desk.length === 0;
     const other = /** @type {HTMLDetailsElement} */ (byId("other-account"));
-    if (desk.length === 0) other.open = true;
+    // Nobody stands ready, so this is the only way.
+    if (this.#asked && desk.length === 0) other.open = true;
     for (const role of ROLES) {
       const users = desk.flatMap((tenant) => tenant.users.filter((user) => roleOf(user) === role).map((user) => this.#button(tenant, user)));
       byId(`ready-${role}`).replaceChildren(...users);

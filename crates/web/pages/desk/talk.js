@@ -68,7 +68,7 @@ export class Talk {
       room?.on("audioBlocked", ({ blocked }) => this.#audioNotice(blocked));
     }
     this.#stage.show(shown, me);
-    byId("stage").hidden = room === null;
+    byId("stage").hidden = shown === null && monitor === null;
     byId("dock").hidden = call === null;
     byId("panel").hidden = call === null;
     document.body.toggleAttribute("data-in-call", call !== null);
