@@ -143,6 +143,7 @@ fn greet(server: &RunningServer) {
          connect"
     );
     tracing::info!("Meet, a room for a try:    {scheme}://localhost:{port}/");
+    tracing::info!("Desk, a contact centre:    {scheme}://localhost:{port}/desk");
     tracing::info!("Console, rooms and charts: {scheme}://localhost:{port}/console");
     tracing::info!("The API's description:     {scheme}://localhost:{port}/openapi.json");
     tracing::info!(

@@ -46,7 +46,7 @@ async function begin() {
   if (token) {
     history.replaceState(null, "", location.pathname);
     const role = /** @type {DeskRole} */ (params.get("role") ?? "customer");
-    await enter({ role, token, name: tokenUser(token) }).catch(() => {});
+    await start.choose({ role, token, name: tokenUser(token) });
   }
   await opening;
 }

@@ -37,12 +37,12 @@ export class Start {
     byId("token-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const token = value("token").replace(/\s+/g, "");
-      void this.#choose({ role: this.#role(), name: tokenUser(token), token });
+      void this.choose({ role: this.#role(), name: tokenUser(token), token });
     });
     byId("password-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const account = { tenant: value("tenant"), user: value("user"), password: value("password") };
-      void this.#choose({ role: this.#role(), name: account.user, account });
+      void this.choose({ role: this.#role(), name: account.user, account });
     });
     onLanguage(() => this.#show());
   }
@@ -78,7 +78,7 @@ export class Start {
     const words = make("span", { class: "who" }, make("b", {}, name), make("small", {}, about || user.user));
     const button = make("button", { type: "button", class: "account", "data-user": user.user }, avatar, words);
     button.addEventListener("click", () => {
-      void this.#choose({ role: roleOf(user), name, token: () => readyToken(tenant, user.user) });
+      void this.choose({ role: roleOf(user), name, token: () => readyToken(tenant, user.user) });
     });
     return make("li", {}, button);
   }
@@ -89,8 +89,12 @@ export class Start {
     return /** @type {DeskRole} */ (chosen?.value ?? "customer");
   }
 
-  /** @param {Choice} choice */
-  async #choose(choice) {
+  /**
+   * Comes online; what goes wrong is shown.
+   *
+   * @param {Choice} choice
+   */
+  async choose(choice) {
     const error = byId("start-error");
     error.textContent = "";
     document.body.toggleAttribute("data-busy", true);
