@@ -21,7 +21,7 @@ const answered = () => ({
 
 /** @param {DeskState} state @param {...({ type: string } & Record<string, any>)} events */
 const after = (state, ...events) => events.reduce((now, event) => reduce(now, event, NOW), state);
-const online = (/** @type {any} */ role, /** @type {string} */ me) => after(newState(role), { type: "connected", user: me });
+const online = (/** @type {any} */ role, /** @type {string} */ me) => after(newState(role), { type: "connected", user: person(me) });
 const ring = { type: "inviteReceived", invite: "i1", call: "c1", caller: person("carl"), target: { type: "queue", group: "sales" }, media: "video", ringMs: 60_000 };
 const joined = (/** @type {string} */ user, /** @type {CallRole} */ role) => ({ type: "participantJoined", call: "c1", participant: part(user, role, "joined") });
 /** The agent ann in a call with the customer carl, media of both up. */

@@ -73,7 +73,7 @@ export function newState(role) {
 export function reduce(state, event, now) {
   switch (event.type) {
     case "connected":
-      return { ...state, link: "online", me: event.user };
+      return { ...state, link: "online", me: event.user.user };
     case "interrupted":
       return { ...state, link: "interrupted" };
     case "resumed":

@@ -93,7 +93,7 @@
  * What the server tells. A word is the `type` of its frame; `call` is the id of the call.
  *
  * @typedef {object} ServerCallEvents
- * @property {{ user: string, device: string }} connected
+ * @property {{ user: Person, device: string, seat: SeatState | null }} connected
  * @property {{ error: string }} kicked turned out; the connection closes
  * @property {{ error: string, detail: string }} error something failed that nobody asked for just now
  * @property {{ agent: string, old: SeatState, new: SeatState }} seatChanged
