@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `socket` | `GET /v1/calls/connect`: a WebSocket per device, in the dialect that the client names |
 //! | `push` | the agent SDK's server-sent events and commands by HTTP |
+//! | `dial` | where a number of the phonebar leads |
 //! | `verbs` | the native verbs by HTTP |
 //! | `admin` | tenants, users, groups, bans, calls, records: the API of application servers |
 //! | `who` | credentials: who a device belongs to |
@@ -12,6 +13,7 @@
 pub(crate) mod who;
 
 mod admin;
+mod dial;
 mod push;
 mod sample;
 mod socket;
@@ -57,6 +59,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .merge(socket::routes())
         .merge(push::routes())
+        .merge(dial::routes())
         .merge(verbs::routes())
         .merge(admin::routes())
 }

@@ -27,6 +27,7 @@ use crosspoint_calls::service::{Connection, Outgoing};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior};
 use utoipa::IntoParams;
@@ -46,6 +47,8 @@ const FRAME_BYTES_MAX: usize = 64 << 10;
 const WRITE_BYTES_MAX: usize = 1 << 20;
 /// How long a socket may take to say who is there.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an account's token is good for: a working day.
+const ACCOUNT_TTL: Duration = Duration::from_secs(12 * 3600);
 /// How long one frame may take to be written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -307,7 +310,7 @@ async fn next_frame(stream: &mut SplitStream<WebSocket>) -> Result<Option<Frame>
 }
 
 /// What a phonebar's account may use.
-async fn account(app: &App, credential: Credential) -> Result<Frame, ErrorCode> {
+async fn account(app: &Arc<App>, credential: Credential) -> Result<Frame, ErrorCode> {
     let Credential::Password {
         tenant,
         user,
@@ -328,5 +331,11 @@ async fn account(app: &App, credential: Credential) -> Result<Frame, ErrorCode> 
     };
     let extensions = users.into_iter().map(|user| user.person.extension);
     let extensions: Vec<_> = extensions.filter(|each| !each.is_empty()).collect();
-    Ok(emic::account(&tenant, &record, &groups, &extensions))
+    let mut account = emic::account(&tenant, &record, &groups, &extensions);
+    // What the phonebar shows where it cannot show a password: see `dial`.
+    let token = who::token(app, &tenant, &record.person.user, ACCOUNT_TTL);
+    if let Some(data) = account.get_mut("userData").and_then(Value::as_object_mut) {
+        data.insert("token".into(), json!(token.map_err(|_| ErrorCode::LoginInfo)?));
+    }
+    Ok(account)
 }
