@@ -11,8 +11,10 @@ use crosspoint_calls::service::CallService;
 
 use super::who;
 
-/// The password of all sample users.
+/// The password of all sample users but the phonebar's, whose document has the extension as password.
 const PASSWORD: &str = "crosspoint";
+/// The phonebar's enterprise, as its document's sample has it.
+const PHONEBAR_NUMBER: &str = "02566699734";
 /// What the phonebar's sample numbers are encrypted with.
 const CIPHER_SEED: &str = "00112233445566778899aabbccddeeff";
 
@@ -91,7 +93,7 @@ pub(super) async fn furnish(service: Arc<CallService>) {
             &VIDEO_REVIEW[..],
         ),
         (
-            "02566699774",
+            PHONEBAR_NUMBER,
             TenantSettings {
                 name: "Phonebar".to_owned(),
                 reject_policy: RejectPolicy::Rering,
@@ -129,6 +131,11 @@ async fn put(
     let put = AdminCommand::PutTenant { settings };
     service.admin(tenant.clone(), put).await.ok()?;
     for (name, extension, group, supervisor) in users {
+        let password = if tenant.as_str() == PHONEBAR_NUMBER {
+            who::hash((*extension).to_owned()).await?
+        } else {
+            password.to_owned()
+        };
         let user = Box::new(UserRecord {
             person: Person {
                 user: UserId::new(name)?,
@@ -140,7 +147,7 @@ async fn put(
             skill_groups: GroupId::new(group).into_iter().collect(),
             supervisor: *supervisor,
             blocked: Vec::new(),
-            password: Some(password.to_owned()),
+            password: Some(password),
         });
         let put = AdminCommand::PutUser { user };
         service.admin(tenant.clone(), put).await.ok()?;

@@ -29,10 +29,9 @@ const READY = /** @type {const} */ ([
   { tenant: "jrtc", dialect: "jrtc" },
   { tenant: "rong", dialect: "rong" },
   { tenant: "videoReview", dialect: "snk" },
-  { tenant: "02566699774", dialect: "emic" },
+  { tenant: "02566699734", dialect: "emic" },
 ]);
-/** The password of all of their users. */
-export const READY_PASSWORD = "crosspoint";
+const READY_PASSWORD = "crosspoint";
 const TOKEN_TTL_S = 3600;
 
 /** Tenants with their users; none unless the server is in development mode. @returns {Promise<ReadyTenant[]>} */
@@ -45,6 +44,16 @@ export async function readyTenants() {
     return { tenant, dialect, users: answer.users };
   });
   return (await Promise.all(tenants)).filter(({ users }) => users.length > 0);
+}
+
+/**
+ * The password of a ready user: those of the phonebar have their extension, as its document has it.
+ *
+ * @param {string} dialect
+ * @param {ReadyUser} user
+ */
+export function readyPassword(dialect, { extension }) {
+  return dialect === "emic" ? extension : READY_PASSWORD;
 }
 
 /**

@@ -5,7 +5,7 @@
 import { byId, make } from "../common/dom.js";
 import { onLanguage } from "../common/i18n.js";
 import { initials, tint } from "../common/person.js";
-import { READY_PASSWORD, readyTenants, readyToken, roleOf, tokenUser } from "./accounts.js";
+import { readyPassword, readyTenants, readyToken, roleOf, tokenUser } from "./accounts.js";
 import { t } from "./i18n.js";
 import { problem } from "./words.js";
 
@@ -110,9 +110,10 @@ export class Start {
 
 /** @param {ReadyTenant} tenant */
 function systemRows({ dialect, tenant, users }) {
-  return users.map(({ user, name, extension }, index) => {
+  return users.map((ready, index) => {
+    const { user, name, extension } = ready;
     const system = make("td", {}, index === 0 ? dialect : "");
-    const cells = [tenant, user, name, extension, READY_PASSWORD].map((text) => make("td", {}, text));
+    const cells = [tenant, user, name, extension, readyPassword(dialect, ready)].map((text) => make("td", {}, text));
     return make("tr", {}, system, ...cells);
   });
 }
