@@ -70,6 +70,8 @@ class Seat {
   state = 0;
   online = false;
   monitor = { status: 0, ccNumber: "" };
+  /** What `statusChanged` told last. @type {number | undefined} */
+  #status;
   #params;
   #callbacks;
   #element;
@@ -161,7 +163,8 @@ class Seat {
         return this.callEvent(frame.event, frame.data);
       case "seat":
         this.state = frame.state;
-        if (frame.status === undefined) return;
+        if (frame.status === undefined || frame.status === this.#status) return;
+        this.#status = frame.status;
         this.online = frame.status !== 0;
         return this.#callbacks.statusChanged?.({ status: frame.status });
       case "rtcRoom":

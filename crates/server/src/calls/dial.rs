@@ -67,7 +67,11 @@ async fn dial(
                 }
                 _ => false,
             };
-            json!(if internal { emic::LINE_INTERNAL } else { emic::LINE_EXTERNAL })
+            json!(if internal {
+                emic::LINE_INTERNAL
+            } else {
+                emic::LINE_EXTERNAL
+            })
         }
     };
     Ok(Json(LineDto { line }))

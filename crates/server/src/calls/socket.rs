@@ -335,7 +335,10 @@ async fn account(app: &Arc<App>, credential: Credential) -> Result<Frame, ErrorC
     // What the phonebar shows where it cannot show a password: see `dial`.
     let token = who::token(app, &tenant, &record.person.user, ACCOUNT_TTL);
     if let Some(data) = account.get_mut("userData").and_then(Value::as_object_mut) {
-        data.insert("token".into(), json!(token.map_err(|_| ErrorCode::LoginInfo)?));
+        data.insert(
+            "token".into(),
+            json!(token.map_err(|_| ErrorCode::LoginInfo)?),
+        );
     }
     Ok(account)
 }

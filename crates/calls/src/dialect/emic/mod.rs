@@ -214,6 +214,10 @@ impl Dialect for Emic {
                     json!({ "type": "kickedOffLine", "data": { "r": r, "info": info } }),
                 )]
             }
+            // A login that turns another one out finds the seat as it is.
+            Event::Connected {
+                seat: Some(seat), ..
+            } => vec![seat_frame(SeatState::Offline, *seat)],
             Event::SeatChanged { agent, old, new } if self.me.as_ref() == Some(agent) => {
                 vec![seat_frame(*old, *new)]
             }

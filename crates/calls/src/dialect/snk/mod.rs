@@ -17,7 +17,7 @@ use crate::error::ErrorCode;
 use crate::event::{CommandResult, Data, Event};
 use crate::ids::{CallId, TenantId, UserId};
 use crate::media::MediaGrant;
-use crate::model::{CallState, Media, Person, Terminal, ThirdState, TransferState};
+use crate::model::{CallState, Media, Person, SeatState, Terminal, ThirdState, TransferState};
 use codes::{Control, Pending};
 
 /// The codec of one device.
@@ -139,10 +139,11 @@ impl Dialect for Snk {
                     "fatal": matches!(event, Event::Kicked { .. }),
                 }))]
             }
-            Event::SeatChanged { agent, new, .. } if self.is_me(agent) => vec![frame(json!({
-                "type": "STATE_CHANGE",
-                "data": { "state": codes::state(*new) },
-            }))],
+            // A second page of an agent finds the seat as it is.
+            Event::Connected {
+                seat: Some(seat), ..
+            } => vec![state_frame(*seat)],
+            Event::SeatChanged { agent, new, .. } if self.is_me(agent) => vec![state_frame(*new)],
             Event::InviteReceived {
                 call,
                 caller,
@@ -454,6 +455,13 @@ fn login() -> Login {
         skill_group: None,
         seat: true,
     }
+}
+
+fn state_frame(seat: SeatState) -> Frame {
+    frame(json!({
+        "type": "STATE_CHANGE",
+        "data": { "state": codes::state(seat) },
+    }))
 }
 
 fn event_frame(control: Control, call: &CallId, more: Value) -> Frame {
