@@ -32,6 +32,7 @@ use crate::ids::{CallId, DeviceRef, RecordingId, RequestId, TenantId, UserId};
 
 mod call;
 mod devices;
+mod ending;
 mod inside;
 mod invite;
 mod monitor;

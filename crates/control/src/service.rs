@@ -36,7 +36,8 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MessageCodec, MutedBy, Offer,
-    OfferProblem, ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, Tap, TapId, Verdict,
+    OfferProblem, ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, Tap, TapId,
+    Verdict,
 };
 use crate::model::{
     Identity, ParticipantInfo, Permissions, Reason, RoomInfo, RoomName, RoomSettings,

@@ -4,6 +4,12 @@
 //! dies; without one it starts and kills many of those, and looks at what they left. `KILLS` says how
 //! many, 100 if it does not.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the recorder that is killed talks to the test by its output"
+)]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};

@@ -190,8 +190,8 @@ impl Grant {
     /// Without `roomRecord`, or with a token for another room.
     pub fn require_recordings(&self, wanted: Option<String>) -> Result<Option<String>, Denied> {
         self.require_record(wanted.as_deref())?;
-        let own = Some(self.video.room.clone())
-            .filter(|room| !room.is_empty() && !self.video.node_admin);
+        let own =
+            Some(self.video.room.clone()).filter(|room| !room.is_empty() && !self.video.node_admin);
         Ok(wanted.or(own))
     }
 

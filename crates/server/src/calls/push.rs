@@ -115,7 +115,7 @@ async fn events(
     let last = headers.get("last-event-id");
     let last: Option<u64> = last.and_then(|last| last.to_str().ok()?.parse().ok());
     let known = last.and_then(|last| Some((last, app.calls.session_of(&device)?)));
-    let connection = app.calls.service.connect(device.clone()).map_err(problem)?;
+    let connection = app.calls.service.connect(device).map_err(problem)?;
     let link = match known {
         Some((last_seq, (session_key, link))) => {
             let command = Command::Reconnect {

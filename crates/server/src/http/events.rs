@@ -158,7 +158,8 @@ async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let wanted = filter.room.as_deref().map(room_of).transpose()?;
     let only = caller.grant.require_events(wanted)?;
-    let rooms = BroadcastStream::new(app.control.events()).map(|event| event.map(Happening::Room));
+    let rooms = BroadcastStream::new(app.control.events())
+        .map(|event| event.map(|event| Happening::Room(Box::new(event))));
     let recorded = app.recordings().map(|recordings| recordings.events());
     let recorded = futures_util::stream::iter(recorded)
         .flat_map(BroadcastStream::new)
@@ -172,7 +173,7 @@ async fn events(
 
 /// What there is to tell.
 enum Happening {
-    Room(RoomEvent),
+    Room(Box<RoomEvent>),
     Recording(RecordingEvent),
 }
 
@@ -195,7 +196,7 @@ fn sse_of(
         return None;
     }
     let (name, dto) = match event {
-        Happening::Room(event) => translate(event),
+        Happening::Room(event) => translate(*event),
         Happening::Recording(event) => translate_recording(event),
     };
     Event::default().event(name).json_data(dto).ok()

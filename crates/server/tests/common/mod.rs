@@ -14,7 +14,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use crosspoint_control::api::{
     Answer, ControlError, IceRestart, JoinRequest, Joined, Message, MutedBy, Offer, OfferProblem,
-    ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId, Verdict,
+    ParticipantPatch, Presence, RoomControl, RoomEvent, RoomPatch, SessionEvent, Tap, TapId,
+    Verdict,
 };
 use crosspoint_control::model::{
     Identity, ParticipantInfo, ParticipantState, Permissions, Reason, RoomInfo, RoomName,
