@@ -9,8 +9,11 @@ use core::time::Duration;
 
 use crosspoint_wire::time::Time;
 
-/// How much faster than the bandwidth packets leave: fast enough for keyframes to arrive soon.
-const HASTE: f64 = 1.5;
+/// How much faster than the bandwidth packets leave: fast enough for keyframes to arrive soon, and for
+/// a picture that has no smaller layer to flow while its path is still being found out; 2.5 is also
+/// what libwebrtc's senders do. With 1.5 such a picture waited, was dropped, and 0.2 % were missing at
+/// 10 % loss.
+const HASTE: f64 = 2.5;
 /// The debt with which pictures still leave, as time at the pacing rate: more than a frame of a
 /// stream that fills the bandwidth at 30 frames/s.
 const BURST: Duration = Duration::from_millis(25);
