@@ -22,7 +22,13 @@
 //! | `POST /whip/{room}`, `PATCH DELETE /whip/{room}/{session}` | [`crate::whip`] |
 //! | `POST /whep/{room}`, `PATCH DELETE /whep/{room}/{session}` | |
 //! | `GET /v1/calls/connect`, `POST /v1/calls`, `GET /v1/calls/{call}`, `POST /v1/calls/{call}/{verb}` | [`crate::calls`] |
-//! | `/v1/tenants/{tenant}/...`, `/snk/...` | |
+//! | `POST /v1/calls/emic/dial`, `GET /snk/push/`, `POST /snk/rtv/{verb}`, `POST /snk/dispatch/{verb}` | |
+//! | `GET PUT DELETE /v1/tenants/{tenant}` | users, groups and calls of a tenant |
+//! | `GET /v1/tenants/{tenant}/users`, `GET PUT DELETE /v1/tenants/{tenant}/users/{user}` | |
+//! | `POST /v1/tenants/{tenant}/users/{user}/token`, `PUT DELETE /v1/tenants/{tenant}/bans/{user}` | |
+//! | `GET /v1/tenants/{tenant}/groups`, `PUT DELETE /v1/tenants/{tenant}/groups/{group}` | |
+//! | `GET POST /v1/tenants/{tenant}/calls`, `DELETE /v1/tenants/{tenant}/calls/{call}` | |
+//! | `DELETE /v1/tenants/{tenant}/calls/{call}/participants/{user}`, `GET /v1/tenants/{tenant}/records` | |
 //! | `GET /healthz`, `GET /readyz`, `GET /metrics` | [`health`] |
 //! | `POST /v1/dev/token`, `POST /v1/dev/admin-token` | development mode only: [`dev`] |
 //! | `GET /openapi.json` | the description of all of these |
