@@ -146,8 +146,8 @@ mod tests {
         let keyframe = times(1_500_000, 60);
         let last = *keyframe.last().unwrap();
         assert!(
-            (180..=220).contains(&last),
-            "60 kB at 2.25 Mbit/s: {last} ms"
+            (95..=135).contains(&last),
+            "60 kB at 3.75 Mbit/s: {last} ms"
         );
         let flushes = keyframe.windows(2).filter(|w| w[0] != w[1]).count();
         assert!(flushes < 20, "in runs: {flushes}");
