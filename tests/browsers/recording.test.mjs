@@ -115,7 +115,7 @@ async function download(recording, file) {
 /** ffmpeg decodes all of it without a word; its duration in milliseconds. */
 async function decode(path) {
   // Frames come when they come: nothing is to be rounded to a frame rate.
-  const asItIs = ["-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-"];
+  const asItIs = ["-fps_mode", "passthrough", "-enc_time_base:v", "-1", "-f", "null", "-"];
   const { stderr } = await run("ffmpeg", ["-nostdin", "-v", "error", "-xerror", "-i", path, ...asItIs], LONG);
   assert.equal(stderr, "");
   const { stdout } = await run("ffprobe", ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path]);

@@ -59,6 +59,9 @@ pub async fn compose(
         .args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y"])
         .args(["-progress", "pipe:1"]);
     for input in &plan.inputs {
+        // A camera changes its size now and then. ffmpeg would begin anew with all filters, and so
+        // lose what time it is; `scale` follows the size by itself.
+        command.args(["-reinit_filter", "0"]);
         command.arg("-i").arg(format!("file:{input}"));
     }
     command
