@@ -5,13 +5,12 @@
 //! reading them needs [`Dependencies`], the memory of one stream. It belongs to the caller. What
 //! to forward is decided elsewhere; here is only what the bytes mean.
 
-mod bits;
 mod structure;
 
 pub use structure::{DecodeTarget, Structure};
 
-use self::bits::BitReader;
-use crate::ParseError;
+use crate::bits::{BitReader, BitWriter};
+use crate::{BufferFull, ParseError};
 
 /// Most frames that one frame may depend on. AV1 has seven references, VP9 three.
 pub const FRAME_DIFFS_MAX: usize = 8;
@@ -45,6 +44,8 @@ pub struct Frame {
     pub structure_attached: bool,
     /// Which decode targets are produced from here on, bit i for target i, when it says so.
     pub active_decode_targets: Option<u32>,
+    /// Where to say otherwise.
+    pub active_field: ActiveField,
     /// Spatial layer, 0..=3.
     pub spatial: u8,
     /// Temporal layer, 0..=7.
@@ -73,6 +74,58 @@ impl Frame {
     pub fn chain_diffs(&self) -> &[u8] {
         let ChainDiffs { diffs, len } = &self.chain_diffs;
         diffs.get(..usize::from(*len)).unwrap_or_default()
+    }
+}
+
+/// Where a descriptor has its active decode targets, or would have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveField {
+    /// Its first bit.
+    at: u16,
+    /// How many targets there are, thus bits, 1..=32.
+    targets: u8,
+}
+
+/// Bits that every descriptor has, and the flags of one that has more (appendix A.8.2).
+const MANDATORY_BITS: u32 = 24;
+const FLAG_BITS: u32 = 5;
+
+impl ActiveField {
+    /// By how many bytes a descriptor grows at most that is to have the field.
+    pub const GROWTH_MAX: usize = (FLAG_BITS as usize + DECODE_TARGETS_MAX).div_ceil(8);
+
+    /// Copies `descriptor`, in which the field was found, so that it says which decode targets
+    /// are `active`. Returns the copy's length.
+    ///
+    /// # Errors
+    /// When `copy` has no room for it, or it is another descriptor, one that is shorter.
+    pub fn write(
+        self,
+        descriptor: &[u8],
+        active: u32,
+        copy: &mut [u8],
+    ) -> Result<usize, BufferFull> {
+        let width = u32::from(self.targets);
+        let mut from = BitReader::new(descriptor);
+        let mut to = BitWriter::new(copy);
+        to.copy(&mut from, MANDATORY_BITS)?;
+        if from.left() == 0 {
+            to.put(0b01000, FLAG_BITS)?;
+            to.put(active, width)?;
+            return Ok(to.len());
+        }
+        to.copy(&mut from, 1)?;
+        let present = from.flag().map_err(|_| BufferFull)?;
+        to.put(1, 1)?;
+        let between = u32::from(self.at).checked_sub(MANDATORY_BITS + 2);
+        to.copy(&mut from, between.ok_or(BufferFull)?)?;
+        to.put(active, width)?;
+        if present {
+            from.read(width).map_err(|_| BufferFull)?;
+        }
+        let behind = from.left();
+        to.copy(&mut from, behind)?;
+        Ok(to.len())
     }
 }
 
@@ -144,6 +197,17 @@ impl Indications {
         })
     }
 
+    /// Mask of the targets that it is not "not present" to: either bit of theirs is set.
+    const fn present(self) -> u32 {
+        let mut bits = (self.0 | (self.0 >> 1)) & 0x5555_5555_5555_5555;
+        // Every other bit, drawn together.
+        bits = (bits | (bits >> 1)) & 0x3333_3333_3333_3333;
+        bits = (bits | (bits >> 2)) & 0x0f0f_0f0f_0f0f_0f0f;
+        bits = (bits | (bits >> 4)) & 0x00ff_00ff_00ff_00ff;
+        bits = (bits | (bits >> 8)) & 0x0000_ffff_0000_ffff;
+        (bits | (bits >> 16)) as u32
+    }
+
     const fn get(self, target: u8) -> Indication {
         if target as usize >= DECODE_TARGETS_MAX {
             return Indication::NotPresent;
@@ -189,7 +253,7 @@ fn parse(
     let number = bits.read(16)? as u16;
 
     // Three bytes are all that a frame needs that is just like its template.
-    let extended = descriptor.len() > 3;
+    let extended = descriptor.len() as u32 * 8 > MANDATORY_BITS;
     let mut flag = || if extended { bits.flag() } else { Ok(false) };
     let structure_attached = flag()?;
     let active_targets_present = flag()?;
@@ -203,6 +267,15 @@ fn parse(
         None
     };
     let structure = attached.as_ref().or(known).ok_or(ParseError::Value)?;
+    let at = if extended {
+        descriptor.len() as u32 * 8 - bits.left()
+    } else {
+        MANDATORY_BITS + FLAG_BITS
+    };
+    let active_field = ActiveField {
+        at: u16::try_from(at).map_err(|_| ParseError::Limit)?,
+        targets: structure.decode_target_count(),
+    };
     let active_decode_targets = if active_targets_present {
         Some(bits.read(u32::from(structure.decode_target_count()))?)
     } else {
@@ -231,6 +304,7 @@ fn parse(
         number,
         structure_attached,
         active_decode_targets,
+        active_field,
         spatial: template.spatial,
         temporal: template.temporal,
         size: structure.size(template.spatial),

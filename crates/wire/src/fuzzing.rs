@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::dd::{DECODE_TARGETS_MAX, Dependencies, FRAME_DIFFS_MAX};
+use crate::dd::{ActiveField, DECODE_TARGETS_MAX, Dependencies, FRAME_DIFFS_MAX};
 use crate::ext::{ExtensionIds, ExtensionKind};
 use crate::payload::av1::Av1;
 use crate::payload::h264::H264;
+use crate::payload::red::{self, Red};
 use crate::payload::vp8::Vp8;
 use crate::payload::vp9::Vp9;
 use crate::payload::{PictureId, Tl0PicIdx};
@@ -177,6 +178,16 @@ fn transport_cc_again(feedback: &TransportCc<'_>) {
 pub fn payload(data: &[u8]) {
     let _ = H264::parse(data);
     let _ = Av1::parse(data);
+    if let Ok(found) = Red::parse(data) {
+        let mut written = vec![0; red::headers_len(found.earlier().len())];
+        let len = red::write_headers(&mut written, found.earlier(), found.payload_type);
+        assert_eq!(len, Ok(written.len()), "there is room");
+        for earlier in found.earlier() {
+            written.extend_from_slice(earlier.payload);
+        }
+        written.extend_from_slice(found.payload);
+        assert_eq!(written, data, "nothing is lost");
+    }
     if let Ok(found) = Vp8::parse(data) {
         assert!(
             usize::from(found.descriptor_len) < data.len(),
@@ -238,7 +249,8 @@ fn assert_numbers(id: Option<PictureId>, tl0: Option<Tl0PicIdx>) {
 }
 
 /// A sequence of descriptors, each behind a byte with its length, never takes the reader beyond
-/// its bounds, and one with an error leaves no trace.
+/// its bounds, one with an error leaves no trace, and one without can be told which decode targets
+/// are active and stays the same otherwise.
 pub fn dd(data: &[u8]) {
     let mut dependencies = Dependencies::new();
     let mut rest = data;
@@ -277,6 +289,13 @@ pub fn dd(data: &[u8]) {
         assert!(chains <= targets, "a chain protects at least one target");
         let active = u64::from(dependencies.active_decode_targets());
         assert_eq!(active >> targets, 0, "only targets that exist are active");
+        let mut copy = [0xff; u8::MAX as usize + ActiveField::GROWTH_MAX];
+        let fewer = active as u32 & 0x5555_5555;
+        let written = frame.active_field.write(descriptor, fewer, &mut copy);
+        let written = written.map(|len| before.read_late(copy.get(..len).unwrap_or_default()));
+        let mut expected = frame;
+        expected.active_decode_targets = Some(fewer);
+        assert_eq!(written, Ok(Ok(expected)), "only what is active differs");
         for target in structure.decode_targets() {
             let chain = target.protected_by.map_or(0, usize::from);
             assert!(

@@ -27,5 +27,6 @@ pub mod sdp;
 pub mod stun;
 pub mod time;
 
+mod bits;
 mod error;
 pub use error::{BufferFull, ParseError};

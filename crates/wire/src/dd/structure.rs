@@ -1,8 +1,8 @@
 //! The template dependency structure (appendix A.8.2), bounded in everything.
 
-use super::bits::BitReader;
 use super::{ChainDiffs, DECODE_TARGETS_MAX, FRAME_DIFFS_MAX, Indication, Indications};
 use crate::ParseError;
+use crate::bits::BitReader;
 
 /// Most templates: their ids have six bits.
 const TEMPLATES_MAX: usize = 64;
@@ -91,6 +91,15 @@ impl Structure {
     #[must_use]
     pub const fn spatial_layers(&self) -> u8 {
         self.spatial_layers
+    }
+
+    /// Mask of the decode targets that have no frame which `target` lacks: who has all of `target`
+    /// can decode them.
+    #[must_use]
+    pub fn parts_of(&self, target: u8) -> u32 {
+        let present = self.templates().iter().map(|t| t.indications.present());
+        let lacking = present.filter(|present| present & (1 << (target & 31)) == 0);
+        lacking.fold(self.all_decode_targets(), |parts, present| parts & !present)
     }
 
     pub(super) const fn decode_target_count(&self) -> u8 {

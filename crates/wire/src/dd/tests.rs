@@ -146,6 +146,31 @@ fn a_structure_is_read_with_its_targets_chains_and_sizes() {
 }
 
 #[test]
+fn who_has_a_target_can_decode_those_that_have_nothing_else() {
+    let mut dependencies = Dependencies::new();
+    dependencies.read(&keyframe(0)).unwrap();
+    let parts = |target| dependencies.structure().unwrap().parts_of(target);
+    assert_eq!(
+        [0, 1, 2, 3].map(parts),
+        [0b0001, 0b0011, 0b0101, 0b1111],
+        "targets are S0T0, S0T1, S1T0, S1T1"
+    );
+    // K-SVC: after a keyframe nothing of the smaller picture is in the larger one.
+    let templates: [TemplateOf<'_>; 4] = [
+        ((0, 0), "SS", &[], &[]),
+        ((0, 0), "S-", &[2], &[]),
+        ((1, 0), "-S", &[1], &[]),
+        ((1, 0), "-S", &[2], &[]),
+    ];
+    let mut bits = Bits::default();
+    bits.mandatory("se", 0, 0).put(0b10000, 5);
+    structure(&mut bits, 0, &templates, &[], &[]);
+    dependencies.read(&bits.bytes).unwrap();
+    let parts = |target| dependencies.structure().unwrap().parts_of(target);
+    assert_eq!([0, 1].map(parts), [0b01, 0b10]);
+}
+
+#[test]
 fn three_bytes_say_all_of_a_frame_that_is_like_its_template() {
     let mut dependencies = Dependencies::new();
     dependencies.read(&keyframe(7)).unwrap();
@@ -209,6 +234,73 @@ fn what_a_descriptor_says_itself_goes_before_its_template() {
     assert_eq!(frame.chain_diffs(), [11, 255]);
     // The layers stay the template's.
     assert_eq!((frame.spatial, frame.temporal), (1, 0));
+}
+
+/// What `frame` is where the active decode targets are `active`.
+fn with_active(frame: Frame, active: u32) -> Frame {
+    Frame {
+        active_decode_targets: Some(active),
+        ..frame
+    }
+}
+
+#[test]
+fn active_decode_targets_can_be_written_where_there_are_some_and_where_there_are_none() {
+    let mut known = Dependencies::new();
+    known.read(&keyframe(7)).unwrap();
+    let customs = |flags: u32| {
+        let mut bits = Bits::default();
+        bits.mandatory("se", 7 + 3, 9).put(flags, 5);
+        if flags & 0b01000 != 0 {
+            bits.put(0b1110, 4);
+        }
+        if flags & 0b00100 != 0 {
+            bits.put_indications("-RDS");
+        }
+        if flags & 0b00010 != 0 {
+            bits.put(2, 2).put(199, 8).put(0, 2);
+        }
+        if flags & 0b00001 != 0 {
+            bits.put(11, 8).put(255, 8);
+        }
+        bits.bytes
+    };
+    let mut descriptors = vec![keyframe(7), short("s", 7 + 1, 1001)];
+    descriptors.extend((0..16).map(customs));
+    for descriptor in descriptors {
+        let frame = known.read_late(&descriptor).unwrap();
+        for active in 0..16 {
+            let mut copy = [0xff; 128];
+            let field = frame.active_field;
+            let len = field.write(&descriptor, active, &mut copy).unwrap();
+            assert!(len <= descriptor.len() + ActiveField::GROWTH_MAX);
+            let written = known.read_late(&copy[..len]);
+            assert_eq!(written, Ok(with_active(frame, active)), "{descriptor:?}");
+            // Written again it stays as long.
+            let mut again = [0; 128];
+            let len_again = field.write(&copy[..len], !active, &mut again).unwrap();
+            assert_eq!(len_again, len);
+            let expected = with_active(frame, !active & 0b1111);
+            assert_eq!(known.read_late(&again[..len]), Ok(expected));
+            for room in 0..len {
+                let full = field.write(&descriptor, active, &mut copy[..room]);
+                assert_eq!(full, Err(BufferFull));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_field_of_another_descriptor_does_no_harm() {
+    let mut dependencies = Dependencies::new();
+    let of_keyframe = dependencies.read(&keyframe(0)).unwrap().active_field;
+    let of_other = dependencies.read(&short("", 1, 1)).unwrap().active_field;
+    let mut copy = [0; 128];
+    for len in 0..keyframe(0).len() {
+        let _ = of_other.write(&keyframe(0)[..len], 1, &mut copy);
+        let written = of_keyframe.write(&keyframe(0)[..len], 1, &mut copy);
+        assert_eq!(written.is_ok(), len == 3, "{len} bytes");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! H264 (RFC 6184 §5): single NAL units, STAP-A and FU-A, which is what packetisation modes 0 and
 //! 1 consist of.
 
+mod sps;
+
 use super::Reader;
 use crate::ParseError;
 
@@ -27,6 +29,8 @@ pub struct H264 {
     pub unit_start: bool,
     /// All units may be dropped without harm to others (`nal_ref_idc` 0).
     pub non_reference: bool,
+    /// Width and height in pixels, as a sequence parameter set that is whole says.
+    pub size: Option<(u16, u16)>,
 }
 
 impl H264 {
@@ -45,14 +49,14 @@ impl H264 {
             ..Self::default()
         };
         match first & 0x1f {
-            kind @ 1..=unit::LAST_SINGLE => found.add(kind),
+            kind @ 1..=unit::LAST_SINGLE => found.add_whole(kind, payload),
             unit::STAP_A => {
                 let mut units = 0;
                 while !bytes.rest.is_empty() {
                     let len = u16::from_be_bytes([bytes.byte()?, bytes.byte()?]);
                     let unit = bytes.take(usize::from(len))?;
                     let header = unit.first().ok_or(ParseError::Length)?;
-                    found.add(header & 0x1f);
+                    found.add_whole(header & 0x1f, unit);
                     units += 1;
                 }
                 if units == 0 {
@@ -72,6 +76,13 @@ impl H264 {
             _ => return Err(ParseError::Value),
         }
         Ok(found)
+    }
+
+    fn add_whole(&mut self, kind: u8, bytes: &[u8]) {
+        self.add(kind);
+        if kind == unit::SPS {
+            self.size = sps::size(bytes).ok().or(self.size);
+        }
     }
 
     fn add(&mut self, kind: u8) {
@@ -121,6 +132,33 @@ mod tests {
         assert_eq!(H264::parse(&stap[..10]), Err(ParseError::TooShort));
         assert_eq!(H264::parse(&[0x78]), Err(ParseError::TooShort));
         assert_eq!(H264::parse(&[0x78, 0, 0]), Err(ParseError::Length));
+    }
+
+    /// Parameter sets of 960x540 in Main profile, as libx264 makes them, and a slice behind them.
+    #[test]
+    fn pictures_have_a_size_wherever_the_parameter_set_stands() {
+        let sps = [
+            0x67, 0x4d, 0x40, 0x1f, 0xec, 0xa0, 0x78, 0x08, 0xbf, 0x78, 0x08, 0x80, 0x00, 0x00,
+            0x03, 0x00, 0x80, 0x00, 0x00, 0x0a, 0x07, 0x8c, 0x18, 0xcb,
+        ];
+        assert_eq!(H264::parse(&sps).unwrap().size, Some((960, 540)));
+        let mut stap = vec![0x78];
+        let others = [
+            &[0x09, 0xf0][..],
+            &[0x06, 0x05, 0x01],
+            &sps,
+            &[0x68, 0xef],
+            &[0x65, 0x88],
+        ];
+        for unit in others {
+            stap.extend((unit.len() as u16).to_be_bytes());
+            stap.extend(unit);
+        }
+        let found = H264::parse(&stap).unwrap();
+        assert!(found.sps && found.pps && found.idr);
+        assert_eq!(found.size, Some((960, 540)));
+        assert_eq!(H264::parse(&sps[..5]).unwrap().size, None, "cut short");
+        assert_eq!(H264::parse(&[0x68, 0xef]).unwrap().size, None);
     }
 
     #[test]
