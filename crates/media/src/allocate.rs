@@ -7,12 +7,16 @@
 //! asked. Hence a larger bandwidth never takes a rung from a picture without giving one that
 //! comes earlier in the order.
 //!
-//! Against flicker, a rung that a picture does not have now must fit with a margin.
+//! Against flicker, a rung that a picture does not have now must fit with a margin. The lowest one
+//! needs none: who leaves pictures out altogether does so late, and that is the margin.
 
 use core::ops::Range;
 
 /// Share of the bandwidth, in per cent, that may be used after a rung is granted anew.
 const RISE_PERCENT: u64 = 87;
+
+/// More is wanted at once than the next rung needs, up to this share of what is used, in per cent.
+const STRIDE_PERCENT: u64 = 150;
 
 /// One picture's claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +38,8 @@ pub(crate) struct Demand {
 pub(crate) enum Present {
     /// It is new: its lowest rung needs no margin.
     New,
-    /// It was paused for want of bandwidth.
+    /// It was paused for want of bandwidth: its lowest rung needs no margin either, since a picture
+    /// is paused only when it has been much too much for long.
     Paused,
     /// This rung.
     Rung(usize),
@@ -49,6 +54,11 @@ impl Present {
             Self::Rung(present) => rung > present,
         }
     }
+
+    /// Whether `rung` must fit with a margin.
+    fn needs_margin(self, rung: usize) -> bool {
+        self.is_below(rung) && rung > 0
+    }
 }
 
 /// The outcome.
@@ -56,8 +66,8 @@ impl Present {
 pub(crate) struct Allocation {
     /// Bits per second that are used.
     pub(crate) used_bps: u64,
-    /// Bits per second beyond those that the next rung in the order needs, margin included; 0
-    /// when nobody wants more.
+    /// Bits per second beyond those that the next rung in the order needs, margin included, and
+    /// some of those after it; 0 when nobody wants more.
     pub(crate) wanted_bps: u64,
 }
 
@@ -90,7 +100,7 @@ pub(crate) fn allocate(
         let used = allocation.used_bps - has + rate;
         let forced = demand.at_least.is_some_and(|least| rung <= least);
         let rises = demand.present.is_below(rung);
-        let needed = if rises {
+        let needed = if demand.present.needs_margin(rung) {
             used * 100 / RISE_PERCENT
         } else {
             used
@@ -129,7 +139,15 @@ pub(crate) fn allocate(
         // What is kept by force wants a bandwidth that carries it first of all.
         (allocation.used_bps * 100 / RISE_PERCENT).saturating_sub(bandwidth_bps)
     } else {
-        next_bps.map_or(0, |next| next.saturating_sub(allocation.used_bps))
+        // Rungs that lie close together are not climbed with a probe for each.
+        let all = demands
+            .iter()
+            .filter_map(|d| rates.get(d.ladder.clone())?.last());
+        let all_bps = all.sum::<u64>() * 100 / RISE_PERCENT;
+        let stride_bps = (allocation.used_bps * STRIDE_PERCENT / 100).min(all_bps);
+        next_bps.map_or(0, |next| {
+            next.max(stride_bps).saturating_sub(allocation.used_bps)
+        })
     };
     allocation
 }

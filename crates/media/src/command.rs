@@ -40,14 +40,16 @@ pub enum Command {
         /// The session.
         session: SessionId,
     },
-    /// Moves a session and its tracks to another room without touching its transport.
+    /// Moves a session and its tracks to another room without touching its transport. What it
+    /// wished in the room before is forgotten.
     MoveSession {
         /// The session.
         session: SessionId,
         /// Where it goes.
         room: RoomId,
     },
-    /// Says whether `session` may hear what `track` carries, and how large.
+    /// Says whether `session` may hear what `track` carries, and how large. It holds as long as
+    /// the track is offered in the session's room.
     SetWish {
         /// The listener.
         session: SessionId,
@@ -67,8 +69,8 @@ pub enum Command {
     SetPriority {
         /// The track.
         track: TrackId,
-        /// More is more important; a camera has 1, a shared screen 2.
-        priority: u8,
+        /// More is more important. `None`: as its source has it, a camera 1, a shared screen 2.
+        priority: Option<u8>,
     },
     /// Mutes or unmutes a track at the server: packets are received, counted and dropped.
     SetMuted {

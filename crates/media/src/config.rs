@@ -46,6 +46,8 @@ pub struct EngineConfig {
     pub cache_bytes_max: usize,
     /// Smallest interval between keyframe requests to one encoding, e.g. 500 ms.
     pub keyframe_request_interval: Duration,
+    /// How much of the media that a slot is sent may be sent to it again.
+    pub retransmit: RetransmitShare,
     /// Bits per second that may be sent to a session before its feedback shows what its path
     /// carries, e.g. 1 Mbit/s.
     pub start_bitrate_bps: u64,
@@ -61,8 +63,28 @@ impl Default for EngineConfig {
             cache_duration: Duration::from_millis(1000),
             cache_bytes_max: 4 << 20,
             keyframe_request_interval: Duration::from_millis(500),
+            retransmit: RetransmitShare::default(),
             start_bitrate_bps: 1_000_000,
             max_bitrate_bps: 50_000_000,
+        }
+    }
+}
+
+/// How much is sent again at most, as a share of what is sent for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetransmitShare {
+    /// In per cent, whatever a receiver asks for. At 10 % loss a stream needs 11 %.
+    pub percent: u8,
+    /// In per cent, when the loss that it reports needs more. At much more than this, sending more
+    /// is what a path needs least.
+    pub percent_max: u8,
+}
+
+impl Default for RetransmitShare {
+    fn default() -> Self {
+        Self {
+            percent: 15,
+            percent_max: 50,
         }
     }
 }
@@ -88,6 +110,8 @@ pub struct PayloadConfig {
     pub profile: Profile,
     /// Payload type of its RTX stream (RFC 4588), if negotiated.
     pub rtx: Option<PayloadType>,
+    /// Payload type under which its packets take earlier sound along (RFC 2198), if negotiated.
+    pub red: Option<PayloadType>,
     /// Whether generic NACK was negotiated (RFC 4585 §6.2.1).
     pub nack: bool,
     /// Whether PLI was negotiated (RFC 4585 §6.3.1).
@@ -148,6 +172,12 @@ pub struct SlotConfig {
     /// Slots with the same number share one MediaStream in the answer, so that the browser
     /// synchronises them: audio slot i and video slot i have pair i.
     pub pair: u16,
+    /// Whether its packets have transport-wide numbers: the m-line negotiated the header extension
+    /// and the feedback. A receiver reports numbers that it cannot see as lost.
+    pub transport_cc: bool,
+    /// Whether its receiver takes dependency descriptors (AV1 RTP specification, appendix A):
+    /// without them it cannot put the spatial layers of an AV1 picture together.
+    pub descriptors: bool,
 }
 
 /// How a session takes part: the outcome of its latest offer and answer.

@@ -25,6 +25,10 @@ counters! {
     rtp_sent,
     /// RTP packets handed to the sink on RTX streams.
     rtp_retransmitted,
+    /// RTP packets handed to the sink that take earlier sound along.
+    red_sent,
+    /// Packets of sound that were lost and came along with later ones.
+    red_restored,
     /// Pictures whose layers changed, pausing included.
     layer_switches,
     /// Pictures that were granted another share of a limited bandwidth.
@@ -51,7 +55,7 @@ counters! {
     rtx_padding,
     /// Dropped: its track is muted.
     rtp_muted,
-    /// Dropped: payload does not fit the cache or the largest packet.
+    /// Dropped: payload does not fit the largest packet, as it came or with the header of its slot.
     rtp_too_large,
     /// Not forwarded by a slot: of a layer that it leaves out, not in its payload list, or before
     /// a keyframe.

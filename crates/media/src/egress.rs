@@ -5,14 +5,17 @@
 
 use std::collections::VecDeque;
 
+use crosspoint_wire::dd::ActiveField;
 use crosspoint_wire::ext::{ExtensionIds, ExtensionKind};
 use crosspoint_wire::ids::{PayloadType, TOKEN_MAX};
+use crosspoint_wire::payload::red;
 use crosspoint_wire::rtp::{FIXED_HEADER_LEN, HeaderWriter, RtpHeader};
 
 use crate::cache::CachedPacket;
 use crate::encoding::EncodingKey;
-use crate::facts::{ForwardedExtensions, PicturePatch};
+use crate::facts::{ActiveTargets, DESCRIPTOR_BYTES_MAX, ForwardedExtensions, PicturePatch};
 use crate::pacer::Pacer;
+use crate::redundancy::Along;
 use crate::sink::PACKET_BYTES_MAX;
 use crate::slot::{Padding, Slot, SlotKey};
 
@@ -119,14 +122,15 @@ const OVERHEAD_MAX: usize = FIXED_HEADER_LEN
     + (2 + 2)
     + (2 + 3)
     + size_of::<ForwardedExtensions>()
+    + ActiveField::GROWTH_MAX
     + 3
     + 2;
 
 /// A bound on the length of a packet with this payload; `None` when it may not fit at all.
-pub(crate) fn len_max(payload: &[u8]) -> Option<usize> {
-    let len = payload.len().checked_add(OVERHEAD_MAX)?;
+pub(crate) fn len_max(payload_len: usize) -> Option<usize> {
+    let len = payload_len.checked_add(OVERHEAD_MAX)?;
     // Overhead is nearly never all used: what might be too long is tried in the largest buffer.
-    (payload.len() < PACKET_BYTES_MAX).then_some(len.min(PACKET_BYTES_MAX))
+    (payload_len < PACKET_BYTES_MAX).then_some(len.min(PACKET_BYTES_MAX))
 }
 
 /// Padding of a packet that is nothing else: the most that its last byte can say (RFC 3550 §5.1).
@@ -168,29 +172,44 @@ fn try_write_padding(
     Some(end)
 }
 
-/// Puts a packet together in `buffer`; its length, or 0 when it does not fit.
+/// What a packet that leaves is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) packet: &'a CachedPacket,
+    pub(crate) payload: &'a [u8],
+    /// Of its encoding.
+    pub(crate) targets: Option<&'a ActiveTargets>,
+}
+
+/// Puts a packet together in `buffer` from its source, with what goes along; its length, or 0 when
+/// it does not fit.
 pub(crate) fn write(
     buffer: &mut [u8],
     packet: &Outgoing,
     slot: &Slot,
-    cached: &CachedPacket,
-    payload: &[u8],
+    source: Source<'_>,
+    along: Option<&Along<'_>>,
     stamp: &Stamp,
 ) -> usize {
-    try_write(buffer, packet, slot, cached, payload, stamp).unwrap_or(0)
+    try_write(buffer, packet, slot, source, along, stamp).unwrap_or(0)
 }
 
 fn try_write(
     buffer: &mut [u8],
     packet: &Outgoing,
     slot: &Slot,
-    cached: &CachedPacket,
-    payload: &[u8],
+    source: Source<'_>,
+    along: Option<&Along<'_>>,
     stamp: &Stamp,
 ) -> Option<usize> {
+    let Source {
+        packet: cached,
+        payload,
+        ..
+    } = source;
     let header = RtpHeader {
         marker: cached.marker || packet.marker,
-        payload_type: packet.payload_type,
+        payload_type: along.map_or(packet.payload_type, |along| along.payload_type),
         sequence_number: packet.index as u16,
         timestamp: packet.timestamp,
         ssrc: match packet.repair_of {
@@ -198,13 +217,22 @@ fn try_write(
             Some(_) => slot.config.rtx_ssrc?,
         },
     };
-    let mut at = write_header(buffer, &header, slot, cached, packet.picture, stamp)?;
+    let mut at = write_header(buffer, &header, slot, source, packet.picture, stamp)?;
     if let Some(original) = packet.repair_of {
         // RFC 4588 §4: the original sequence number stands before the payload.
         buffer
             .get_mut(at..at + 2)?
             .copy_from_slice(&original.to_be_bytes());
         at += 2;
+    }
+    if let Some(along) = along {
+        let headers = buffer.get_mut(at..)?;
+        at += red::write_headers(headers, along.blocks(), packet.payload_type).ok()?;
+        for block in along.blocks() {
+            let end = at + block.payload.len();
+            buffer.get_mut(at..end)?.copy_from_slice(block.payload);
+            at = end;
+        }
     }
     let body = buffer.get_mut(at..at + payload.len())?;
     body.copy_from_slice(payload);
@@ -224,21 +252,20 @@ fn write_header(
     buffer: &mut [u8],
     header: &RtpHeader,
     slot: &Slot,
-    cached: &CachedPacket,
+    source: Source<'_>,
     picture: PicturePatch,
     stamp: &Stamp,
 ) -> Option<usize> {
+    let facts = &source.packet.facts;
     let mut writer = HeaderWriter::new(buffer, header).ok()?;
     write_own_extensions(&mut writer, slot, stamp)?;
     let ids = &stamp.ids;
-    for (kind, content) in cached.extensions.iter() {
+    for (kind, content) in source.packet.extensions.iter() {
         let Some(id) = ids.id(kind) else { continue };
         if kind == ExtensionKind::DependencyDescriptor {
-            let mut copy = [0; size_of::<ForwardedExtensions>()];
-            let descriptor = copy.get_mut(..content.len())?;
-            descriptor.copy_from_slice(content);
-            cached.facts.picture.write_descriptor(picture, descriptor);
-            writer.extension(id, descriptor).ok()?;
+            let mut copy = [0; DESCRIPTOR_BYTES_MAX];
+            let len = facts.write_descriptor(picture, source.targets, content, &mut copy)?;
+            writer.extension(id, copy.get(..len)?).ok()?;
         } else {
             writer.extension(id, content).ok()?;
         }
@@ -252,7 +279,9 @@ fn write_own_extensions(writer: &mut HeaderWriter<'_>, slot: &Slot, stamp: &Stam
     if let Some(id) = ids.id(ExtensionKind::Mid) {
         writer.extension(id, slot.config.mid.as_bytes()).ok()?;
     }
-    if let Some(id) = ids.id(ExtensionKind::TransportCc) {
+    if let Some(id) = ids.id(ExtensionKind::TransportCc)
+        && slot.config.transport_cc
+    {
         writer
             .extension(id, &stamp.transport_seq.to_be_bytes())
             .ok()?;

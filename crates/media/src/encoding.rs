@@ -1,5 +1,7 @@
 //! One RTP stream of a track as it comes in: its packets, what is missing, who gets it.
 
+use core::time::Duration;
+
 use crosspoint_wire::codec::MediaKind;
 use crosspoint_wire::ids::{Rid, Ssrc};
 use crosspoint_wire::num::SeqUnwrapper;
@@ -86,6 +88,9 @@ pub(crate) struct Received {
 /// A packet this far behind the newest is not late but counted otherwise: nobody repairs that
 /// long. RFC 3550 A.1 has 100 (MAX_MISORDER) for streams without repair.
 const BEHIND_MAX: u64 = 3000;
+/// How long an encoding may take to come after somebody wants it again, before it counts as
+/// missing: browsers start an encoder and ask their own congestion control first.
+const WAKING_TIME: Duration = Duration::from_secs(5);
 /// After so many of them in a row the publisher counts anew.
 const STRANGERS_MAX: u8 = 8;
 
@@ -155,6 +160,17 @@ impl Encoding {
         ext_seq
     }
 
+    /// Whether the packet of this number and time is missing. Blocks of redundant sound have no
+    /// numbers: where one of them is left out, another seems to stand in its place, and is known by
+    /// its time.
+    pub(crate) fn lacks(&self, now: Time, ext_seq: u64, timestamp: u32) -> bool {
+        let before = ext_seq.checked_sub(1);
+        let is_later = before
+            .and_then(|before| self.cache.get(now, before))
+            .is_none_or(|(packet, _)| timestamp.wrapping_sub(packet.timestamp).cast_signed() > 0);
+        is_later && self.cache.age(now, ext_seq).is_none()
+    }
+
     /// Counts a packet that another engine received.
     pub(crate) fn relayed(&mut self, now: Time, sequence_number: u16, timestamp: u32) -> u64 {
         self.clock.on_packet(now, timestamp);
@@ -206,6 +222,15 @@ impl Encoding {
 
     pub(crate) fn lives(&self) -> bool {
         self.life != Life::Silent
+    }
+
+    /// Gives up waiting for what was wanted again and does not come. True if that is a change.
+    pub(crate) fn end_waking(&mut self, now: Time) -> bool {
+        let late = self.woken.is_some_and(|at| now.since(at) >= WAKING_TIME);
+        if late {
+            self.woken = None;
+        }
+        late && !self.lives()
     }
 
     /// When the last packet came, while it lives.

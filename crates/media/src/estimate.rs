@@ -23,11 +23,13 @@
 //! What a subscriber reports can be a lie. It can only speak of packets that left, each once, and
 //! what it gains is to be sent more of what it subscribed to, up to the configured maximum.
 
+mod clock;
 mod delay;
 mod loss;
 mod probe;
 mod rate;
 mod send_log;
+mod standing;
 mod throughput;
 
 #[cfg(test)]
@@ -38,12 +40,14 @@ use core::time::Duration;
 use crosspoint_wire::rtcp::TransportCc;
 use crosspoint_wire::time::Time;
 
+use self::clock::ReferenceClock;
 use self::delay::DelayDetector;
 use self::loss::{LossControl, Rates};
 pub(crate) use self::probe::Burst;
 use self::probe::{Finding, Prober, Situation};
 use self::rate::{Observed, RateControl};
 use self::send_log::{ENTRIES_MAX, SendLog, Sent};
+use self::standing::{Drain, StandingQueue};
 use self::throughput::Throughput;
 
 /// A bandwidth is told anew when it differs by this share, in per cent, from what was told last:
@@ -53,18 +57,19 @@ const CHANGE_PERCENT: u64 = 3;
 const LEAST_BPS: u64 = 50_000;
 /// A peer that was sent media for this long and gave no feedback gives none.
 const FEEDBACK_WAIT: Duration = Duration::from_secs(1);
+/// How often a packet may be reported on, on the average. Once is usual; but a message of twenty
+/// bytes can name thousands of packets, and each is looked up.
+const REPORTS_PER_PACKET: u32 = 8;
+/// What may be reported on at once.
+const REPORTS_MAX: u32 = 4 * ENTRIES_MAX as u32;
 /// Of so many packets to such a peer one is noted, so that feedback is recognised if it does come.
 const UNHEARD_NOTES: u64 = 32;
 /// Feedback missing for this long means that the path has failed, for each such time once more.
 const SILENCE: Duration = Duration::from_millis(1000);
+/// What left this long ago has arrived or is lost, and so is feedback on it.
+const IDLE: Duration = Duration::from_millis(1000);
 /// Distance of looks at what is due.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// A queue this long is to be drained even if it does not grow.
-const STANDING_QUEUE: Duration = Duration::from_millis(100);
-/// So many attempts to drain a queue in vain, and it is none.
-const VAIN_MAX: u8 = 3;
-/// A delay that differs by so much from the packet's before is another clock's.
-const LEAP_US: i64 = 5_000_000;
 /// Round trip while none is known.
 const RTT_UNKNOWN: Duration = Duration::from_millis(100);
 /// What is probed for while the allocator has said nothing: a multiple of the estimate, while what
@@ -80,12 +85,21 @@ pub(crate) struct Limits {
     pub(crate) most_bps: u64,
 }
 
+/// What one message of feedback tells of packets that it is the first to speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Losses {
+    pub(crate) expected: u32,
+    pub(crate) lost: u32,
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Estimator {
     limits: Limits,
     source: Source,
     log: SendLog,
+    /// Reports on packets that are still looked at.
+    reports_left: u32,
     clock: ReferenceClock,
     delay: DelayDetector,
     arrived: Throughput,
@@ -93,7 +107,7 @@ pub(crate) struct Estimator {
     rate: RateControl,
     loss: LossControl,
     prober: Prober,
-    drain: Drain,
+    standing: StandingQueue,
     rtt: Duration,
     /// What the subscriber allows (REMB).
     remb_bps: Option<u64>,
@@ -103,6 +117,8 @@ pub(crate) struct Estimator {
     told_bps: Option<u64>,
     /// Since when what leaves is not reported on.
     unanswered_since: Option<Time>,
+    /// When a packet last left.
+    last_left: Time,
     /// Feedback ceased.
     silent: bool,
     look_at: Time,
@@ -128,6 +144,7 @@ impl Estimator {
             limits,
             source: Source::Reports,
             log: SendLog::default(),
+            reports_left: REPORTS_MAX,
             clock: ReferenceClock::default(),
             delay: DelayDetector::default(),
             arrived: Throughput::default(),
@@ -135,12 +152,13 @@ impl Estimator {
             rate: RateControl::new(limits.start_bps as f64, LEAST_BPS as f64, most_bps as f64),
             loss: LossControl::default(),
             prober: Prober::new(most_bps as f64),
-            drain: Drain::default(),
+            standing: StandingQueue::default(),
             rtt: RTT_UNKNOWN,
             remb_bps: None,
             wanted_bps: None,
             told_bps: None,
             unanswered_since: None,
+            last_left: Time::ZERO,
             silent: false,
             look_at: Time::ZERO,
         }
@@ -195,6 +213,22 @@ impl Estimator {
         }
     }
 
+    /// Whether the peer gives transport-wide feedback, so that its reports tell nothing more.
+    pub(crate) fn is_fed(&self) -> bool {
+        self.source == Source::Feedback
+    }
+
+    /// Whether what leaves waits on the path for longer than it should.
+    #[inline]
+    pub(crate) fn path_is_full(&self) -> bool {
+        self.standing.is_full()
+    }
+
+    /// Whether nothing is on its way: no packet and no feedback will bring about what is due.
+    pub(crate) fn is_idle(&self, now: Time) -> bool {
+        now.since(self.last_left) > IDLE
+    }
+
     /// Whether the bandwidth changed by more than a little since this last said so.
     pub(crate) fn take_change(&mut self) -> bool {
         let (now, told) = (self.bandwidth(), self.told_bps);
@@ -227,10 +261,12 @@ impl Estimator {
     /// Notes that a packet of `bytes` left under `number`.
     #[inline]
     pub(crate) fn on_sent(&mut self, now: Time, number: u64, bytes: usize) {
+        self.reports_left = (self.reports_left + REPORTS_PER_PACKET).min(REPORTS_MAX);
         if self.source == Source::Missed && !number.is_multiple_of(UNHEARD_NOTES) {
             return;
         }
-        // No packet is longer than 1440 bytes.
+        self.last_left = now;
+        // No packet is longer than `PACKET_BYTES_MAX`.
         let bytes = bytes as u16;
         let probe = if self.prober.burst().is_some() {
             self.prober.on_sent(now, number, u32::from(bytes))
@@ -255,7 +291,8 @@ impl Estimator {
     }
 
     /// Does what time alone brings about: gives up on feedback that does not come, and begins
-    /// probes. `can_pad`: there is a stream to send padding on. To be called with each flush.
+    /// probes. `can_pad`: there is a stream to send padding on. To be called with each flush, and now
+    /// and then for who wants more and [is idle](Self::is_idle).
     #[inline]
     pub(crate) fn look(&mut self, now: Time, can_pad: impl FnOnce() -> bool) {
         if now >= self.look_at && self.source != Source::Reports {
@@ -266,6 +303,12 @@ impl Estimator {
     fn look_closely(&mut self, now: Time, can_pad: impl FnOnce() -> bool) {
         self.look_at = now + LOOK_INTERVAL;
         self.prober.expire(now);
+        if self.is_idle(now) {
+            // No feedback is awaited, and no queue stands.
+            self.unanswered_since = None;
+            self.delay.drained();
+            self.standing.note(self.delay.queue());
+        }
         let silence = self
             .unanswered_since
             .map_or(Duration::ZERO, |since| now.since(since));
@@ -292,20 +335,20 @@ impl Estimator {
         }
     }
 
-    /// Takes transport-wide feedback. `rtt`: the round trip by reports, if known. False when it
+    /// Takes transport-wide feedback. `rtt`: the round trip by reports, if known. `None` when it
     /// says nothing about any packet that left, or nothing new.
     pub(crate) fn on_feedback(
         &mut self,
         now: Time,
         feedback: &TransportCc<'_>,
         rtt: Option<Duration>,
-    ) -> bool {
+    ) -> Option<Losses> {
         if usize::from(feedback.packet_count) > ENTRIES_MAX || self.source == Source::Reports {
-            return false;
+            return None;
         }
-        let Some(round) = self.walk(now, feedback) else {
-            return false;
-        };
+        let reports = u32::from(feedback.packet_count);
+        self.reports_left = self.reports_left.checked_sub(reports)?;
+        let round = self.walk(now, feedback)?;
         self.source = Source::Feedback;
         let silence = self.unanswered_since.take();
         if core::mem::take(&mut self.silent) || silence.is_some_and(|s| now.since(s) > SILENCE) {
@@ -315,7 +358,10 @@ impl Estimator {
         self.loss.count(round.expected, round.lost);
         self.prober.on_reported(round.highest);
         self.conclude(now, round.newest_arrival);
-        true
+        Some(Losses {
+            expected: round.expected,
+            lost: round.lost,
+        })
     }
 
     /// Takes the subscriber's own limit (draft-alvestrand-rmcat-remb §2.2).
@@ -394,10 +440,20 @@ impl Estimator {
     fn conclude(&mut self, now: Time, newest_arrival: Time) {
         let arrived_bps = self.arrived.rate_bps(newest_arrival);
         let used = arrived_bps.is_none_or(|bps| self.rate.is_used(bps));
+        let usage = self.delay.conclude(now, used);
+        let queue = self.delay.queue();
+        self.standing.note(queue);
+        // A path that has just got slow is not to be judged by what it carried before.
+        let arrived_bps = if standing::is_grown(queue) {
+            self.arrived.recent_bps(newest_arrival)
+        } else {
+            arrived_bps
+        };
         let observed = Observed {
-            usage: self.delay.conclude(now, used),
+            usage,
             arrived_bps,
             sent_bps: self.sent.rate_bps(now).unwrap_or_default(),
+            queue,
             raised: self.prober.raised_lately(now),
             rtt: self.rtt,
         };
@@ -416,8 +472,10 @@ impl Estimator {
         }
         let (before, before_bps) = (self.rate.decreased(), self.rate.rate_bps());
         self.rate.update(now, &observed);
-        if let Some(arrived_bps) = observed.arrived_bps {
-            self.drain(now, arrived_bps);
+        match self.standing.drain(now, &observed, self.rate.decreased()) {
+            Drain::Lower(bps) => self.rate.lower(now, bps),
+            Drain::Rebase => self.delay.rebase(),
+            Drain::Wait => {}
         }
         if self.rate.decreased() != before {
             self.prober.on_decrease(now, before_bps);
@@ -430,33 +488,6 @@ impl Estimator {
             };
             self.loss.update(now, &rates);
         }
-    }
-
-    /// Goes below what arrives while a long queue stands, unless that has proved vain.
-    fn drain(&mut self, now: Time, arrived_bps: f64) {
-        let queue = self.delay.queue();
-        if queue < STANDING_QUEUE {
-            self.drain = Drain::default();
-            return;
-        }
-        let patience = self.rtt + Duration::from_millis(300);
-        if self
-            .rate
-            .decreased()
-            .is_some_and(|at| now.since(at) < patience)
-        {
-            return;
-        }
-        if self.drain.queue > Duration::ZERO && queue * 4 > self.drain.queue * 3 {
-            self.drain.vain += 1;
-        }
-        if self.drain.vain >= VAIN_MAX {
-            self.delay.rebase();
-            self.drain = Drain::default();
-            return;
-        }
-        self.drain.queue = queue;
-        self.rate.lower(now, 0.85 * arrived_bps);
     }
 
     fn situation(&mut self, now: Time) -> Situation {
@@ -504,45 +535,4 @@ struct Round {
     newest_arrival: Time,
     /// From sending the last packet to now: its round trip and how long feedback took.
     rtt: Duration,
-}
-
-/// Attempts to drain a standing queue.
-#[derive(Debug, Default)]
-struct Drain {
-    /// Its length at the last attempt.
-    queue: Duration,
-    vain: u8,
-}
-
-/// The receiver's clock, of which feedback gives 24 bits in units of 64 ms.
-#[derive(Debug, Default)]
-struct ReferenceClock {
-    newest: Option<i64>,
-    /// Arrival minus sending of the packet before.
-    delay_us: Option<i64>,
-}
-
-impl ReferenceClock {
-    fn unwrap_us(&mut self, reference: u32) -> i64 {
-        let newest = match self.newest {
-            None => i64::from(reference),
-            Some(before) => {
-                // The difference, sign-extended from 24 bits.
-                let ahead = (reference.wrapping_sub(before as u32) << 8).cast_signed() >> 8;
-                before + i64::from(ahead)
-            }
-        };
-        self.newest = Some(newest);
-        newest * 64_000
-    }
-
-    fn leaps(&mut self, delay_us: i64) -> bool {
-        let before = self.delay_us.replace(delay_us);
-        before.is_some_and(|before| before.saturating_sub(delay_us).saturating_abs() > LEAP_US)
-    }
-
-    /// Counts from the next reference on as if it were the first.
-    fn restart(&mut self) {
-        self.newest = None;
-    }
 }

@@ -46,8 +46,9 @@ pub enum Event {
         /// What brought it about: what began to limit the picture, or ceased to. `None`: it began.
         reason: Option<Reason>,
     },
-    /// Which encodings of a track anybody wants changed. The lowest is always wanted, so that
-    /// those who come see something at once.
+    /// Which encodings of a track anybody wants changed. The lowest of a picture is always wanted,
+    /// so that those who come see something at once; a sound is wanted while anybody is there who
+    /// could hear it.
     EncodingsWanted {
         /// The track.
         track: TrackId,

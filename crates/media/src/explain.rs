@@ -22,6 +22,9 @@ pub enum Reason {
     KeyframeWait,
     /// The subscriber asked for no more: its tile is small, or hidden.
     Size,
+    /// The subscriber's session takes no dependency descriptors, without which its decoder cannot
+    /// tell a better layer from those below it.
+    Unsupported,
 }
 
 impl Reason {
@@ -35,6 +38,7 @@ impl Reason {
             Self::LayerMissing => "layer_missing",
             Self::KeyframeWait => "keyframe_wait",
             Self::Size => "size",
+            Self::Unsupported => "unsupported",
         }
     }
 }

@@ -9,6 +9,7 @@ mod targets;
 
 use crosspoint_wire::ParseError;
 use crosspoint_wire::codec::{Codec, MediaKind};
+use crosspoint_wire::dd::ActiveField;
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::payload::av1::Av1;
 use crosspoint_wire::payload::h264::H264;
@@ -16,7 +17,8 @@ use crosspoint_wire::payload::vp8::Vp8;
 use crosspoint_wire::payload::vp9::Vp9;
 use crosspoint_wire::payload::{PictureId, Tl0PicIdx};
 
-use self::targets::{Targets, dependencies_of};
+pub(crate) use self::targets::{ActiveTargets, Told};
+use self::targets::{Targets, TargetsField, dependencies_of};
 use crate::config::Layer;
 use crate::layer::{LayerSet, SPATIAL_LAYERS_MAX};
 
@@ -43,6 +45,8 @@ pub(crate) struct FrameFacts {
     pub(crate) depends_on: u64,
     /// Numbers in the payload descriptor that count pictures.
     pub(crate) picture: PictureFields,
+    /// Where the dependency descriptor says what can be decoded, if there is one.
+    pub(crate) targets: Option<TargetsField>,
 }
 
 impl FrameFacts {
@@ -69,6 +73,7 @@ impl FrameFacts {
             named_by_distance: false,
             frame: None,
         },
+        targets: None,
     };
 }
 
@@ -102,6 +107,8 @@ pub(crate) struct PicturePatch {
     pub(crate) tl0: u8,
     /// New frame number of the dependency descriptor.
     pub(crate) frame: u16,
+    /// Who is told there what can be decoded.
+    pub(crate) told: Told,
 }
 
 impl PictureFields {
@@ -114,12 +121,37 @@ impl PictureFields {
             tl0.patch(payload, patch.tl0);
         }
     }
+}
 
-    /// Writes `patch` into a copy of the dependency descriptor: its second and third byte.
-    pub(crate) fn write_descriptor(&self, patch: PicturePatch, descriptor: &mut [u8]) {
-        if let (Some(_), Some(number)) = (self.frame, descriptor.get_mut(1..3)) {
-            number.copy_from_slice(&patch.frame.to_be_bytes());
+/// Most bytes of a dependency descriptor that leaves.
+pub(crate) const DESCRIPTOR_BYTES_MAX: usize = EXTENSION_BYTES_MAX + ActiveField::GROWTH_MAX;
+
+impl FrameFacts {
+    /// Copies the dependency descriptor that the facts were found in as `patch` wants it: its
+    /// second and third byte, and what of the encoding's `targets` can be decoded. Returns the
+    /// copy's length.
+    pub(crate) fn write_descriptor(
+        &self,
+        patch: PicturePatch,
+        targets: Option<&ActiveTargets>,
+        descriptor: &[u8],
+        copy: &mut [u8; DESCRIPTOR_BYTES_MAX],
+    ) -> Option<usize> {
+        let of_packet = self.targets.as_ref().zip(targets);
+        let told = of_packet.and_then(|(at, targets)| Some((at, patch.told.active(targets, at)?)));
+        let len = match told {
+            Some((at, active)) => at.field.write(descriptor, active, copy).ok()?,
+            None => {
+                copy.get_mut(..descriptor.len())?
+                    .copy_from_slice(descriptor);
+                descriptor.len()
+            }
+        };
+        if self.picture.frame.is_some() {
+            copy.get_mut(1..3)?
+                .copy_from_slice(&patch.frame.to_be_bytes());
         }
+        Some(len)
     }
 }
 
@@ -137,6 +169,8 @@ pub(crate) struct FactsReader {
     parameter_sets: bool,
     /// Made with the first dependency descriptor: most streams have none.
     targets: Option<Box<Targets>>,
+    /// Nothing else tells the layers apart.
+    described_only: bool,
     /// Highest spatial layer of a VP9 stream, as its structure says.
     vp9_top: u8,
     /// Pictures' sizes by spatial layer, as the stream itself says.
@@ -147,6 +181,16 @@ impl FactsReader {
     /// How large the pictures of a spatial layer are, if the stream said so.
     pub(crate) fn size(&self, spatial: u8) -> Option<Size> {
         self.sizes.get(usize::from(spatial)).copied().flatten()
+    }
+
+    /// Whether only receivers that take dependency descriptors can tell the layers apart.
+    pub(crate) fn are_described_only(&self) -> bool {
+        self.described_only
+    }
+
+    /// What receivers can decode, of a stream with dependency descriptors.
+    pub(crate) fn active_targets(&self) -> Option<&ActiveTargets> {
+        self.targets.as_ref().map(|targets| &targets.active)
     }
 
     /// The facts of a packet; of one that is not understood, that it is nothing special. With a
@@ -161,6 +205,7 @@ impl FactsReader {
         if codec.kind() == MediaKind::Video
             && let Some(descriptor) = extensions.get(ExtensionKind::DependencyDescriptor)
         {
+            self.described_only = codec == Codec::Av1;
             let mut facts = self.descriptor_facts(descriptor).unwrap_or_default();
             facts.picture = picture_fields(codec, payload);
             // Known even of a frame whose structure is not.
@@ -187,7 +232,8 @@ impl FactsReader {
             newest
                 .is_some_and(|newest| (1..=LATE_FRAMES_MAX).contains(&newest.wrapping_sub(number)))
         };
-        let frame = if frame_number(descriptor).is_some_and(late) {
+        let is_late = frame_number(descriptor).is_some_and(late);
+        let frame = if is_late {
             targets.dependencies.read_late(descriptor)?
         } else {
             let frame = targets.dependencies.read(descriptor)?;
@@ -196,6 +242,8 @@ impl FactsReader {
             frame
         };
         let (present, switches) = targets.receivers(&frame);
+        // A late structure is nobody's but its packet's.
+        let field = (!(is_late && frame.structure_attached)).then(|| targets.field(&frame));
         if frame.structure_attached {
             for spatial in 0..SPATIAL_LAYERS_MAX {
                 let structure = self.targets.as_ref().map(|t| &t.dependencies);
@@ -214,6 +262,7 @@ impl FactsReader {
             switches,
             depends_on: dependencies_of(&frame),
             picture: PictureFields::default(),
+            targets: field,
         })
     }
 
@@ -239,6 +288,7 @@ impl FactsReader {
     /// picture, or with the IDR picture itself where they went another way.
     fn h264_facts(&mut self, packet: H264) -> FrameFacts {
         self.parameter_sets |= packet.sps;
+        self.note_size(0, packet.size);
         let beginning = packet.sps || !self.parameter_sets;
         FrameFacts {
             keyframe: packet.keyframe(),
@@ -323,6 +373,7 @@ fn vp9_facts(packet: Vp9, top: u8) -> FrameFacts {
             named_by_distance: true,
             frame: None,
         },
+        targets: None,
     }
 }
 
@@ -417,103 +468,4 @@ impl core::fmt::Debug for ForwardedExtensions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(codec: Codec, payload: &[u8]) -> FrameFacts {
-        FactsReader::default().read(codec, payload, &ForwardedExtensions::default())
-    }
-
-    /// Extended descriptor, 15-bit picture id, TL0PICIDX, temporal layer 1 with sync.
-    const VP8: [u8; 9] = [0x90, 0xe0, 0x92, 0x34, 7, 0x60, 0x10, 1, 2];
-
-    #[test]
-    fn a_patch_changes_the_counters_and_nothing_else() {
-        let facts = read(Codec::Vp8, &VP8);
-        assert!(facts.keyframe && facts.first_of_frame);
-        assert!(facts.switches.contains(Layer::new(0, 1)));
-        assert!(!facts.switches.contains(Layer::new(0, 2)));
-        assert_eq!(facts.temporal, 1);
-        let mut payload = VP8;
-        let patch = PicturePatch {
-            id: 0x7fff,
-            tl0: 9,
-            frame: 0,
-        };
-        facts.picture.write(patch, &mut payload);
-        assert_eq!(payload, [0x90, 0xe0, 0xff, 0xff, 9, 0x60, 0x10, 1, 2]);
-        let patch = PicturePatch {
-            id: 0x1234,
-            tl0: 7,
-            frame: 0,
-        };
-        facts.picture.write(patch, &mut payload);
-        assert_eq!(payload, VP8);
-    }
-
-    #[test]
-    fn what_is_not_understood_is_nothing_special() {
-        for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
-            assert_eq!(read(codec, &[]), FrameFacts::default());
-        }
-    }
-
-    #[test]
-    fn sound_can_begin_anywhere() {
-        assert!(read(Codec::Opus, &[]).keyframe);
-        assert!(read(Codec::Pcmu, &[1, 2]).first_of_frame);
-    }
-
-    #[test]
-    fn h264_begins_with_parameter_sets_where_they_are_in_band() {
-        let none = ForwardedExtensions::default();
-        let mut reader = FactsReader::default();
-        let mut begins = |payload: &[u8]| {
-            let facts = reader.read(Codec::H264, payload, &none);
-            facts.keyframe && facts.first_of_frame
-        };
-        assert!(begins(&[0x65, 1]), "IDR, none seen so far");
-        assert!(begins(&[0x67, 1]), "SPS");
-        assert!(!begins(&[0x68, 1]), "PPS");
-        assert!(!begins(&[0x65, 1]), "IDR without its SPS");
-        assert!(!begins(&[0x41, 1]), "P slice");
-    }
-
-    #[test]
-    fn vp9_picture_ids_keep_their_distance() {
-        // I, L, B: 7-bit picture id 5, temporal 1 switching up, spatial 1, TL0PICIDX 3.
-        let facts = read(Codec::Vp9, &[0xe8, 5, 0x32, 3, 1]);
-        assert!(facts.first_of_frame && !facts.keyframe);
-        assert!(facts.switches.contains(Layer::new(1, 2)));
-        assert!(!facts.switches.contains(Layer::new(1, 1)));
-        assert_eq!((facts.spatial, facts.temporal), (1, 1));
-        assert!(facts.picture.named_by_distance);
-        assert_eq!(facts.picture.id.map(|id| id.value), Some(5));
-    }
-
-    #[test]
-    fn extensions_come_back_as_they_went_in() {
-        let mut kept = ForwardedExtensions::default();
-        assert!(kept.push(ExtensionKind::AudioLevel, &[0x85]));
-        assert!(kept.push(ExtensionKind::PlayoutDelay, &[1, 2, 3]));
-        assert_eq!(
-            kept.iter().collect::<Vec<_>>(),
-            [
-                (ExtensionKind::AudioLevel, &[0x85][..]),
-                (ExtensionKind::PlayoutDelay, &[1, 2, 3][..]),
-            ]
-        );
-        assert_eq!(kept.get(ExtensionKind::AudioLevel), Some(&[0x85][..]));
-        assert_eq!(kept.get(ExtensionKind::AbsCaptureTime), None);
-    }
-
-    #[test]
-    fn extensions_of_one_hop_and_oversized_ones_are_not_kept() {
-        let mut kept = ForwardedExtensions::default();
-        assert!(!kept.push(ExtensionKind::TransportCc, &[0, 1]));
-        assert!(!kept.push(ExtensionKind::DependencyDescriptor, &[0; 126]));
-        assert!(kept.push(ExtensionKind::DependencyDescriptor, &[7; 125]));
-        assert!(!kept.push(ExtensionKind::AudioLevel, &[]));
-        assert_eq!(kept.iter().count(), 1);
-    }
-}
+mod tests;

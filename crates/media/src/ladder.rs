@@ -4,10 +4,6 @@
 //! may have temporal layers. A [`Rung`] is a choice among them. Rungs that show the picture in
 //! the same size are one **step**: wishes and policies bound steps, bandwidth bounds rungs.
 
-use core::time::Duration;
-
-use crosspoint_wire::time::Time;
-
 use crate::config::{Layer, LayerLimit};
 use crate::encoding::Encoding;
 use crate::facts::Size;
@@ -19,10 +15,6 @@ const LARGEST_HEIGHT: u16 = 720;
 const UNKNOWN_RATE_BPS: u64 = 150_000;
 /// Otherwise so many times the one below: twice as wide and high, and more efficient.
 const UNKNOWN_RATE_TIMES: u64 = 3;
-
-/// How long an encoding may take to come after somebody wants it again, before it counts as
-/// missing: browsers start an encoder and ask their own congestion control first.
-const WAKING_TIME: Duration = Duration::from_secs(5);
 
 /// One way to forward a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +30,10 @@ pub(crate) struct Rung {
     /// Width and height in pixels, if the stream said so.
     pub(crate) size: Option<Size>,
     pub(crate) state: RungState,
+    /// It has layers that only receivers of dependency descriptors can tell apart.
+    pub(crate) described_only: bool,
+    /// It has a quarter of the images of its step, or fewer.
+    pub(crate) sparse: bool,
 }
 
 /// Whether a rung can be had.
@@ -62,7 +58,6 @@ impl Rung {
 
 /// Lists the rungs of a track with these encodings, from the smallest to the best.
 pub(crate) fn list<'a>(
-    now: Time,
     encodings: impl Iterator<Item = Option<&'a Encoding>>,
     rungs: &mut Vec<Rung>,
 ) {
@@ -73,10 +68,9 @@ pub(crate) fn list<'a>(
         let step = below.map_or(0, |rung| rung.step.saturating_add(1));
         let layers = encoding.meter.layers();
         let highest = layers.iter().last();
-        let wakes = encoding.woken.is_some_and(|at| now.since(at) < WAKING_TIME);
         let state = match encoding.lives() {
             true => RungState::Flows,
-            false if wakes || !encoding.watched => RungState::Asleep,
+            false if encoding.woken.is_some() || !encoding.watched => RungState::Asleep,
             false => RungState::Missing,
         };
         let guess = below.map_or(UNKNOWN_RATE_BPS, |b| b.rate_bps * UNKNOWN_RATE_TIMES);
@@ -88,6 +82,8 @@ pub(crate) fn list<'a>(
                 rate_bps: encoding.last_rate_bps.unwrap_or(guess),
                 size: encoding.facts.size(0),
                 state,
+                described_only: false,
+                sparse: false,
             });
             continue;
         };
@@ -105,7 +101,11 @@ pub(crate) fn list<'a>(
             } else {
                 measured.max(encoding.last_rate_bps.unwrap_or(guess))
             };
-            let is_fastest = layers.of_spatial(layer.spatial).iter().last() == Some(layer);
+            let faster = layers.of_spatial(layer.spatial).iter();
+            // Each temporal layer doubles the images a second.
+            let faster = faster
+                .filter(|other| other.temporal > layer.temporal)
+                .count();
             rungs.push(Rung {
                 place,
                 layer: Layer {
@@ -114,7 +114,7 @@ pub(crate) fn list<'a>(
                     } else {
                         layer.spatial
                     },
-                    temporal: if is_fastest {
+                    temporal: if faster == 0 {
                         Layer::TOP.temporal
                     } else {
                         layer.temporal
@@ -124,6 +124,8 @@ pub(crate) fn list<'a>(
                 rate_bps,
                 size: encoding.facts.size(layer.spatial),
                 state,
+                described_only: layer.spatial > 0 && encoding.facts.are_described_only(),
+                sparse: faster >= 2,
             });
         }
     }
@@ -179,9 +181,9 @@ pub(crate) fn choose(
     rungs: &[Rung],
     steps: Steps,
     allowed: RungKey,
-    may_take: impl Fn(RungState) -> bool,
+    may_take: impl Fn(&Rung) -> bool,
 ) -> Option<&Rung> {
-    let mut able = rungs.iter().filter(|rung| may_take(rung.state));
+    let mut able = rungs.iter().filter(|rung| may_take(rung));
     let lowest = able.clone().next();
     let within = able.rfind(|rung| rung.step <= steps.ceiling && rung.key() <= allowed);
     within.or(lowest)
@@ -199,6 +201,8 @@ mod tests {
             rate_bps: 0,
             size,
             state: RungState::Flows,
+            described_only: false,
+            sparse: false,
         }
     }
 
@@ -246,7 +250,7 @@ mod tests {
         rungs[0].state = RungState::Missing;
         let chosen = |ceiling, allowed| {
             let steps = Steps { floor: 0, ceiling };
-            choose(&rungs, steps, allowed, |s| s == RungState::Flows).map(|rung| rung.place)
+            choose(&rungs, steps, allowed, |r| r.state == RungState::Flows).map(|rung| rung.place)
         };
         assert_eq!(chosen(u8::MAX, (u8::MAX, Layer::TOP)), Some(2));
         assert_eq!(chosen(1, (u8::MAX, Layer::TOP)), Some(1));

@@ -11,6 +11,9 @@ pub(crate) const SPATIAL_LAYERS_MAX: u8 = 4;
 /// Most temporal layers of one encoding.
 pub(crate) const TEMPORAL_LAYERS_MAX: u8 = 8;
 
+/// Combinations of both.
+pub(crate) const LAYERS_MAX: usize = 32;
+
 impl Layer {
     /// All that there is.
     pub(crate) const TOP: Self = Self {
@@ -26,8 +29,17 @@ impl Layer {
         }
     }
 
-    const fn index(self) -> u32 {
-        (self.spatial as u32 & 3) * 8 + (self.temporal as u32 & 7)
+    /// Its place among all combinations, spatial before temporal, below [`LAYERS_MAX`].
+    pub(crate) const fn index(self) -> usize {
+        (self.spatial as usize & 3) * 8 + (self.temporal as usize & 7)
+    }
+
+    /// The layer at this place.
+    pub(crate) const fn at(index: u8) -> Self {
+        Self {
+            spatial: (index / 8) & 3,
+            temporal: index % 8,
+        }
     }
 }
 
@@ -48,6 +60,11 @@ impl LayerSet {
     /// Those of the set with this spatial layer.
     pub(crate) const fn of_spatial(self, spatial: u8) -> Self {
         Self(self.0 & (0xff << (8 * spatial as u32)))
+    }
+
+    /// Whether any of the set has this spatial layer.
+    pub(crate) const fn has_spatial(self, spatial: u8) -> bool {
+        self.of_spatial(spatial).0 != 0
     }
 
     /// Those of the set with this temporal layer.
@@ -74,7 +91,7 @@ impl LayerSet {
         core::iter::from_fn(move || {
             let index = (rest != 0).then(|| rest.trailing_zeros() as u8)?;
             rest &= rest - 1;
-            Some(Layer::new(index / 8, index % 8))
+            Some(Layer::at(index))
         })
     }
 }

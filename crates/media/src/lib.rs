@@ -70,6 +70,7 @@ mod meter;
 mod nack;
 mod pacer;
 mod quality;
+mod redundancy;
 mod relay;
 mod remb;
 mod report;

@@ -63,8 +63,13 @@ struct Missing {
 }
 
 impl NackGenerator {
-    /// Takes note of a repair by the extended sequence number of its original.
+    /// Takes note of a repair by the extended sequence number of its original. Of a stream whose
+    /// originals are not noted, since its publisher does not repeat anything, it notes nothing: sound
+    /// that was taken along by later packets says nothing about what lies between.
     pub(crate) fn on_repair(&mut self, now: Time, ext_seq: u64) -> Arrival {
+        if self.highest.is_none() {
+            return Arrival::Late;
+        }
         let index = self.missing.binary_search_by_key(&ext_seq, |m| m.ext_seq);
         let missing = index.ok().and_then(|index| self.missing.get(index));
         if let Some(asked) = missing.and_then(|m| m.first_asked) {

@@ -14,6 +14,9 @@ use crosspoint_wire::time::Time;
 /// what libwebrtc's senders do. With 1.5 such a picture waited, was dropped, and 0.2 % were missing at
 /// 10 % loss.
 const HASTE: f64 = 2.5;
+/// The same while packets wait on the path: sound, which leaves at once, would wait there behind
+/// pictures, or be dropped with them, so pictures wait here.
+const HASTE_WHEN_FULL: f64 = 1.0;
 /// The debt with which pictures still leave, as time at the pacing rate: more than a frame of a
 /// stream that fills the bandwidth at 30 frames/s.
 const BURST: Duration = Duration::from_millis(25);
@@ -54,9 +57,16 @@ impl Pacer {
     }
 
     /// Begins a flush: pays off the debt since the one before. `bandwidth_bps`: what the path is
-    /// known to carry; `burst_bps`: the rate of a probe that is to be sent.
+    /// known to carry; `is_full`: whether packets wait on it; `burst_bps`: the rate of a probe that
+    /// is to be sent.
     #[inline]
-    pub(crate) fn begin(&mut self, now: Time, bandwidth_bps: Option<u64>, burst_bps: Option<f64>) {
+    pub(crate) fn begin(
+        &mut self,
+        now: Time,
+        bandwidth_bps: Option<u64>,
+        is_full: bool,
+        burst_bps: Option<f64>,
+    ) {
         let Some(bandwidth_bps) = bandwidth_bps else {
             // Written only if it has to be: this is passed for every session in every flush.
             if self.rate.is_some() || self.credit_bytes > 0.0 {
@@ -64,7 +74,8 @@ impl Pacer {
             }
             return;
         };
-        let rate = (HASTE * bandwidth_bps as f64).max(burst_bps.unwrap_or_default()) / 8e6;
+        let haste = if is_full { HASTE_WHEN_FULL } else { HASTE };
+        let rate = (haste * bandwidth_bps as f64).max(burst_bps.unwrap_or_default()) / 8e6;
         let elapsed_us = now.since(self.paid).as_micros() as f64;
         self.debt_bytes = (self.debt_bytes - elapsed_us * rate).max(0.0);
         self.rate = Some(rate);
@@ -129,7 +140,7 @@ mod tests {
         let mut now = Time::from_millis(100);
         let mut times = Vec::new();
         while times.len() < packets {
-            pacer.begin(now, Some(bandwidth_bps), None);
+            pacer.begin(now, Some(bandwidth_bps), false, None);
             while pacer.is_open() && times.len() < packets {
                 pacer.on_sent(1000);
                 times.push(now.as_micros() / 1000 - 100);
@@ -157,7 +168,7 @@ mod tests {
     fn a_fast_path_or_an_unknown_one_holds_nothing_up() {
         assert_eq!(times(100_000_000, 60), [0; 60]);
         let mut pacer = Pacer::default();
-        pacer.begin(Time::ZERO, None, None);
+        pacer.begin(Time::ZERO, None, false, None);
         for _ in 0..10_000 {
             pacer.on_sent(1400);
         }
@@ -170,7 +181,7 @@ mod tests {
         let mut given_up = None;
         for ms in 0..1000 {
             let now = Time::from_millis(ms);
-            pacer.begin(now, Some(100_000), None);
+            pacer.begin(now, Some(100_000), false, None);
             if pacer.is_open() {
                 pacer.on_sent(1200);
                 pacer.on_left_queue();
@@ -187,7 +198,7 @@ mod tests {
         let mut pacer = Pacer::default();
         for ms in 0..5000 {
             let now = Time::from_millis(ms);
-            pacer.begin(now, Some(1_000_000), None);
+            pacer.begin(now, Some(1_000_000), false, None);
             pacer.on_left_queue();
             assert!(pacer.wait(now, 200).is_some(), "each waits 200 ms");
         }

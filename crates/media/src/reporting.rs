@@ -25,6 +25,9 @@ pub(crate) struct Reporting {
     pub(crate) ssrc: Ssrc,
     /// Round trip to the peer, as its latest report showed.
     pub(crate) rtt: Option<Duration>,
+    /// The same without what single reports waited for: short ones count at once, long ones when
+    /// they stay.
+    pub(crate) least_rtt: Option<Duration>,
     /// The peer's wall clock.
     pub(crate) clock: PublisherClock,
     /// When to look at the session's feedback.
@@ -42,6 +45,7 @@ impl Reporting {
         Self {
             ssrc,
             rtt: None,
+            least_rtt: None,
             clock: PublisherClock::default(),
             due: Due::default(),
             woken: false,
@@ -50,6 +54,15 @@ impl Reporting {
             congestion: CongestionFeedback::None,
             next_report: Time::NEVER,
         }
+    }
+
+    /// Takes note of a round trip to the peer.
+    pub(crate) fn note_round_trip(&mut self, rtt: Duration) {
+        self.rtt = Some(rtt);
+        self.least_rtt = Some(match self.least_rtt {
+            Some(least) if least < rtt => least + (rtt - least) / 8,
+            _ => rtt,
+        });
     }
 
     /// Which congestion feedback the peer understands.
@@ -101,5 +114,25 @@ impl Reporting {
     /// When reports are due.
     pub(crate) fn next_report(&self) -> Time {
         self.next_report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_waited_hardly_lengthens_the_least_round_trip() {
+        let ms = Duration::from_millis;
+        let mut reporting = Reporting::new(1);
+        for rtt in [50, 50, 450, 40] {
+            reporting.note_round_trip(ms(rtt));
+            assert_eq!(reporting.rtt, Some(ms(rtt)));
+            assert!(reporting.least_rtt <= Some(ms(100)));
+        }
+        for _ in 0..30 {
+            reporting.note_round_trip(ms(300));
+        }
+        assert!(reporting.least_rtt > Some(ms(280)), "the path is longer");
     }
 }

@@ -10,10 +10,12 @@
 //! allows it. Whatever it does, a frame whose dependencies were left out is left out too.
 //!
 //! Decisions hold for whole pictures, known by their timestamps: a packet that comes late is
-//! treated as those of its picture were.
+//! treated as those of its picture were. Each is made at the picture's first frame that concerns
+//! what is forwarded or aimed at: where higher layers do without lower ones (K-SVC), the frames of
+//! these say nothing about those.
 
 use crate::config::Layer;
-use crate::facts::FrameFacts;
+use crate::facts::{FrameFacts, Told};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -26,8 +28,12 @@ pub(crate) struct Selector {
     since: u32,
     /// Timestamp of the newest picture.
     newest: u32,
+    /// Nothing of that picture has shown yet whether the goal can be had.
+    undecided: bool,
     /// Highest temporal layer that the source has shown.
     top_temporal: u8,
+    /// Other layers were forwarded since the last keyframe.
+    changed: bool,
     left_out: LeftOut,
 }
 
@@ -52,7 +58,9 @@ impl Selector {
             previous: Layer::TOP,
             since: 0,
             newest: 0,
+            undecided: false,
             top_temporal: 0,
+            changed: false,
             left_out: LeftOut::default(),
         }
     }
@@ -78,7 +86,9 @@ impl Selector {
         self.previous = self.goal;
         self.since = timestamp;
         self.newest = timestamp;
+        self.undecided = false;
         self.top_temporal = 0;
+        self.changed = false;
         self.left_out = LeftOut::default();
         self.left_out.restart(facts);
     }
@@ -92,19 +102,18 @@ impl Selector {
         in_order: bool,
     ) -> Selected {
         let mut stuck = false;
-        if in_order && is_after(timestamp, self.newest) {
-            self.newest = timestamp;
+        if in_order {
+            if is_after(timestamp, self.newest) {
+                self.newest = timestamp;
+                self.undecided = true;
+            }
             let begins = facts.keyframe && facts.spatial == 0;
             if facts.first_of_frame && (begins || self.current != self.goal) {
-                stuck = self.change(timestamp, facts);
+                stuck = self.consider(timestamp, facts);
             }
         }
         self.top_temporal = self.top_temporal.max(facts.temporal);
-        let layer = if is_after(self.since, timestamp) {
-            self.previous
-        } else {
-            self.current
-        };
+        let layer = self.forwarded(timestamp);
         let wanted = facts.present.contains(layer);
         let broken = wanted && self.left_out.breaks(facts);
         let forward = wanted && !broken;
@@ -122,15 +131,45 @@ impl Selector {
         }
     }
 
+    /// What is forwarded of the picture with this timestamp.
+    fn forwarded(&self, timestamp: u32) -> Layer {
+        if is_after(self.since, timestamp) {
+            self.previous
+        } else {
+            self.current
+        }
+    }
+
+    /// What the receiver of a packet that is forwarded is to be told of what it can decode. An
+    /// update holds until the next one or the next structure (AV1 RTP specification, appendix
+    /// A.4), so that after a change every packet until then has it: whichever is lost.
+    pub(crate) fn told(&self, timestamp: u32) -> Told {
+        Told::receiver(self.forwarded(timestamp), self.changed)
+    }
+
+    /// Decides about a picture if this frame of it is the one to decide by. True when the goal
+    /// needs a keyframe.
+    fn consider(&mut self, timestamp: u32, facts: &FrameFacts) -> bool {
+        let is_wanted = facts.present.has_spatial(self.goal.spatial);
+        if self.undecided && (is_wanted || facts.present.has_spatial(self.current.spatial)) {
+            self.undecided = false;
+            return self.change(timestamp, facts);
+        }
+        // A frame of the goal's own, in a picture that gave no way to it.
+        is_wanted && facts.spatial > self.current.spatial
+    }
+
     /// Takes what of the goal can be had from this picture on. True when the rest needs a
     /// keyframe.
     fn change(&mut self, timestamp: u32, facts: &FrameFacts) -> bool {
-        let (next, stuck) = if facts.keyframe && facts.spatial == 0 {
+        let begins = facts.keyframe && facts.spatial == 0;
+        let (next, stuck) = if begins {
             self.left_out.restart(facts);
             (self.goal, false)
         } else {
             self.step(facts)
         };
+        self.changed = !begins && (self.changed || next != self.current);
         if next != self.current {
             self.previous = self.current;
             self.current = next;
@@ -163,8 +202,19 @@ impl Selector {
         if possible {
             return (wanted, false);
         }
+        // Until then, a smaller picture goes on with all its images even if the larger one is to
+        // have fewer, and a larger one that is too much with as few as can be.
+        let meanwhile = if self.goal.spatial > self.current.spatial {
+            next.temporal.max(self.current.temporal)
+        } else {
+            0
+        };
+        let meanwhile = Layer {
+            temporal: meanwhile,
+            ..self.current
+        };
         // A frame that the goal does not have says nothing about whether it can be reached.
-        (next, facts.present.contains(wanted))
+        (meanwhile, facts.present.contains(wanted))
     }
 
     /// Temporal layers nest: a lower one can always be had, a higher one where a frame says so.

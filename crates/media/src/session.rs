@@ -11,6 +11,7 @@ use crate::egress::Egress;
 use crate::encoding::EncodingKey;
 use crate::estimate::{Estimator, Limits};
 use crate::pacer::Pacer;
+use crate::redundancy::Redundancy;
 use crate::reporting::Reporting;
 use crate::room::RoomKey;
 use crate::slot::SlotKey;
@@ -44,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) estimator: Estimator,
     /// When it may be sent.
     pub(crate) pacer: Pacer,
+    /// How much earlier sound goes along with later.
+    pub(crate) redundancy: Redundancy,
     /// When what waits may leave.
     pub(crate) departure_due: Due,
     /// Bounds on the pictures that it receives.
@@ -97,6 +100,7 @@ impl Session {
             reporting: Reporting::new(feedback_ssrc),
             estimator: Estimator::new(limits),
             pacer: Pacer::fresh(),
+            redundancy: Redundancy::default(),
             departure_due: Due::default(),
             policy: Policy::default(),
             quality_due: Due::default(),
@@ -106,11 +110,12 @@ impl Session {
         }
     }
 
-    /// Takes what is common to all m-lines from the outcome of an offer.
-    pub(crate) fn configure(&mut self, config: SessionConfig) {
+    /// Takes what is common to all m-lines from the outcome of an offer. `transport_cc`: whether
+    /// any of its slots numbers its packets for the transport.
+    pub(crate) fn configure(&mut self, config: SessionConfig, transport_cc: bool) {
         self.reporting.configure(config.feedback);
-        let numbers = config.slot_extensions.id(ExtensionKind::TransportCc);
-        self.estimator.configure(numbers.is_some());
+        let id = config.slot_extensions.id(ExtensionKind::TransportCc);
+        self.estimator.configure(transport_cc && id.is_some());
         self.config = config;
     }
 

@@ -21,10 +21,11 @@ use crosspoint_wire::rtcp::{ReportBlock, SenderInfo};
 use crosspoint_wire::time::{NtpTime, Time};
 
 use crate::cache::CachedPacket;
-use crate::config::{Layer, PayloadConfig, SessionKey, SlotConfig};
+use crate::config::{Layer, PayloadConfig, RetransmitShare, SessionKey, SlotConfig};
 use crate::egress::Outgoing;
 use crate::encoding::EncodingKey;
 use crate::inspect::RemoteReport;
+use crate::ladder::Rung;
 use crate::nack::RetransmitGate;
 use crate::quality::Quality;
 use crate::rewriter::{Rewriter, Rewritten, SourcePacket};
@@ -54,6 +55,8 @@ pub(crate) struct Slot {
     repairs: Repairs,
     counts: SentCounts,
     pub(crate) tally: Outflow,
+    /// Number of the packet with which `current` began to feed it.
+    pub(crate) begun_at: u64,
     /// Whether anything was sent since the last sender report.
     pub(crate) report_owed: bool,
     /// What was offered last showed that only a keyframe of the current encoding helps.
@@ -69,6 +72,8 @@ struct Carriage {
     out: PayloadType,
     rtx: Option<PayloadType>,
     codec: Codec,
+    /// Only the lowest spatial layer is of use to the receiver: see [`SlotConfig::descriptors`].
+    flat: bool,
 }
 
 /// A keyframe whose first packet comes this many packets late is not begun with: what came before
@@ -147,6 +152,7 @@ impl Slot {
         config: SlotConfig,
         first: FirstNumbers,
         cache_duration: Duration,
+        retransmit: RetransmitShare,
     ) -> Self {
         Self {
             session,
@@ -161,13 +167,14 @@ impl Slot {
             rewriter: Rewriter::new(first.sequence, first.timestamp),
             repairs: Repairs {
                 log: SentLog::new(cache_duration),
-                gate: RetransmitGate::new(),
+                gate: RetransmitGate::new(retransmit),
                 format: None,
                 next_index: u64::from(first.rtx_sequence),
                 timestamp: first.timestamp,
             },
             counts: SentCounts::default(),
             tally: Outflow::default(),
+            begun_at: 0,
             report_owed: false,
             stuck: false,
             relayered: false,
@@ -177,6 +184,11 @@ impl Slot {
     /// What flows is coded in this.
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.carriage.map(|carriage| carriage.codec)
+    }
+
+    /// Whether its receiver can make a picture of it.
+    pub(crate) fn takes(&self, rung: &Rung) -> bool {
+        self.config.descriptors || !rung.described_only
     }
 
     /// Offers a packet of the encoding `from`, which feeds the slot or is meant to. `own` is the
@@ -247,6 +259,14 @@ impl Slot {
         }
     }
 
+    /// Under which payload type a packet of sound that leaves may take earlier ones along.
+    pub(crate) fn red(&self, packet: &Outgoing) -> Option<PayloadType> {
+        let same_source = self.current == Some(packet.encoding) && packet.repair_of.is_none();
+        let mut formats = self.config.payloads.iter();
+        let format = formats.find(|format| format.payload_type == packet.payload_type);
+        format.filter(|_| same_source)?.red
+    }
+
     /// Whether what was offered since the last call showed that only a keyframe helps.
     #[inline]
     pub(crate) fn take_stuck(&mut self) -> bool {
@@ -272,14 +292,18 @@ impl Slot {
             out: out.payload_type,
             rtx: out.rtx,
             codec: out.codec,
+            flat: !self.config.descriptors
+                && out.codec == Codec::Av1
+                && admitted.packet.facts.picture.frame.is_some(),
         });
+        let clock_rate_hz = out.codec.clock_rate_hz();
         self.repairs.change_format(out.rtx);
         self.current = Some(from);
-        self.selector.aim(self.goal);
+        self.begun_at = admitted.ext_seq;
+        self.aim_selector(self.goal);
         self.selector
             .begin(admitted.packet.timestamp, &admitted.packet.facts);
-        self.rewriter
-            .switch(now, out.codec.clock_rate_hz(), admitted.source());
+        self.rewriter.switch(now, clock_rate_hz, admitted.source());
         true
     }
 
@@ -294,7 +318,8 @@ impl Slot {
         marker: bool,
     ) -> Option<Outgoing> {
         let carriage = self.carriage?;
-        let numbers = self.rewriter.rewrite(now, admitted.source())?;
+        let mut numbers = self.rewriter.rewrite(now, admitted.source())?;
+        numbers.picture.told = self.selector.told(admitted.packet.timestamp);
         if carriage.rtx.is_some() {
             self.repairs
                 .note_sent(now, from, admitted, &numbers, marker);
@@ -331,13 +356,21 @@ impl Slot {
         self.target = Some(target);
         self.goal = goal;
         if self.current == Some(target) {
-            self.selector.aim(goal);
+            self.aim_selector(goal);
         } else if falls {
             self.selector.aim(Layer {
                 temporal: 0,
                 ..self.selector.current()
             });
         }
+    }
+
+    fn aim_selector(&mut self, goal: Layer) {
+        let flat = self.carriage.is_some_and(|carriage| carriage.flat);
+        self.selector.aim(Layer {
+            spatial: if flat { 0 } else { goal.spatial },
+            ..goal
+        });
     }
 
     /// Whether better or other layers are to come than flow.
@@ -380,22 +413,30 @@ impl Slot {
         still_agreed
     }
 
-    /// The repetition of a packet that the peer misses, if it is known and granted. `payload_len`
-    /// finds the length of what the encoding still has of it.
-    pub(crate) fn repeat(
+    /// The repetition of a packet that the peer misses, if it is known, still of use, and granted.
+    /// `cached` finds what the encoding still has of it: packet and length of the payload.
+    ///
+    /// Of no use is what was superseded: packets of an encoding or of layers that do not flow any
+    /// more. What flows began with a picture that needs none of them, and they are many just when
+    /// the slot fell to something smaller because the path is full.
+    pub(crate) fn repeat<'a>(
         &mut self,
         now: Time,
         own: SlotKey,
         sequence_number: u16,
         rtt: Option<Duration>,
-        payload_len: impl FnOnce(EncodingKey, u64) -> Option<usize>,
+        cached: impl FnOnce(EncodingKey, u64) -> Option<(&'a CachedPacket, usize)>,
     ) -> Option<Outgoing> {
         let payload_type = self.carriage?.rtx?;
         self.config.rtx_ssrc?;
         let repairs = &mut self.repairs;
         let packet = repairs.log.get_mut(sequence_number)?;
         let (encoding, source_seq) = (EncodingKey::from_raw(packet.encoding), packet.source_seq);
-        let len = payload_len(encoding, source_seq)?;
+        let (source, len) = cached(encoding, source_seq)?;
+        let flows = self.current == Some(encoding) && source_seq >= self.begun_at;
+        if !flows || !source.facts.present.contains(self.selector.current()) {
+            return None;
+        }
         repairs.gate.grant(now, rtt, packet, len).ok()?;
         self.tally.on_repeat(len);
         let index = repairs.next_index;
@@ -413,9 +454,15 @@ impl Slot {
         })
     }
 
-    /// Whether there is an RTX stream to send padding on.
+    /// Whether another ask for a repetition is looked at; if so, it is counted.
+    pub(crate) fn may_look_up(&mut self) -> bool {
+        self.repairs.gate.may_look_up()
+    }
+
+    /// Whether there is an RTX stream to send padding on that counts for the path.
     pub(crate) fn can_pad(&self) -> bool {
-        self.config.rtx_ssrc.is_some() && self.padding_type().is_some()
+        let repairs = self.config.rtx_ssrc.is_some() && self.padding_type().is_some();
+        repairs && self.config.transport_cc
     }
 
     /// The numbers of the next packet of padding; `None` without an RTX stream.
@@ -441,6 +488,7 @@ impl Slot {
     /// Takes note of what the peer reports about the slot's own stream.
     pub(crate) fn note_report(&mut self, block: &ReportBlock) {
         if block.ssrc == self.config.ssrc {
+            self.repairs.gate.on_loss(block.fraction_lost);
             let clock_rate_hz = self.carriage.map_or(0, |c| c.codec.clock_rate_hz());
             self.tally.remote = Some(RemoteReport {
                 fraction_lost: block.fraction_lost,

@@ -73,10 +73,7 @@ impl Track {
             linked: Vec::new(),
             slots: Vec::new(),
             relays: Vec::new(),
-            priority: match config.source {
-                TrackSource::ScreenShare => 2,
-                _ => 1,
-            },
+            priority: usual_priority(config.source),
             due: Due::default(),
             next_epoch: 0,
         }
@@ -122,6 +119,11 @@ impl Track {
         self.payloads.iter().find(|p| p.rtx == Some(rtx))
     }
 
+    /// The format whose packets come with earlier ones under this payload type (RFC 2198).
+    pub(crate) fn redundant_payload(&self, red: PayloadType) -> Option<&PayloadConfig> {
+        self.payloads.iter().find(|p| p.red == Some(red))
+    }
+
     /// Whether a slot's formats include one of the track's.
     pub(crate) fn fits(&self, slot: &SlotConfig) -> bool {
         self.kind == slot.kind
@@ -129,6 +131,14 @@ impl Track {
                 .payloads
                 .iter()
                 .any(|source| matching_payload(&slot.payloads, source).is_some())
+    }
+}
+
+/// How important the pictures of a source are unless somebody says otherwise.
+pub(crate) const fn usual_priority(source: TrackSource) -> u8 {
+    match source {
+        TrackSource::ScreenShare => 2,
+        _ => 1,
     }
 }
 

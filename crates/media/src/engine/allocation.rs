@@ -44,11 +44,14 @@ impl Engine {
         };
         session.layers_listed = false;
         let Some(bandwidth) = session.estimator.bandwidth() else {
+            session.redundancy.budget(None, 0);
             self.allow_everything(key);
             return;
         };
         let mut ladders = core::mem::take(&mut self.ladders);
         let sound = self.list_demands(now, key, &mut ladders);
+        let session = self.sessions.get_mut(key);
+        let sound = session.map_or(sound, |s| s.redundancy.budget(Some(bandwidth), sound));
         let allocation = allocate(
             bandwidth.saturating_sub(sound),
             &ladders.rates,
@@ -70,7 +73,11 @@ impl Engine {
                 session.short_since.get_or_insert(now);
             }
             session.estimator.want(now, allocation.wanted_bps);
-            if any {
+            if allocation.wanted_bps > 0 && session.estimator.is_idle(now) {
+                // No packet will bring a probe about.
+                self.list_for_flush(key);
+            }
+            if any && let Some(session) = self.sessions.get_mut(key) {
                 let due = &mut session.quality_due;
                 self.timers
                     .arm(now + ALLOCATION_INTERVAL, Task::Quality(key), due);
@@ -138,7 +145,12 @@ impl Engine {
         let steps = steps_of(slot.quality.limit, policy, &ladders.rungs);
         let foot = ladders.rates.len();
         for rung in &ladders.rungs {
-            if rung.state == RungState::Missing || rung.step > steps.ceiling {
+            let is_offered = rung.state != RungState::Missing && slot.takes(rung);
+            if !is_offered || rung.step > steps.ceiling {
+                continue;
+            }
+            // Five large images a second are worse to look at than a small picture that moves.
+            if rung.sparse && rung.step > steps.floor && ladders.rates.len() > foot {
                 continue;
             }
             let is_whole = rung.layer.temporal == Layer::TOP.temporal;

@@ -38,6 +38,9 @@ impl Engine {
                         room.list_offers(&self.tracks, &mut scratch.offers);
                     }
                     self.settle_session(key, &mut scratch);
+                    if let Some(room) = room {
+                        self.wake_sounds(room);
+                    }
                 }
                 Unsettled::Bandwidth(key) => self.allocate_session(now, key),
             }
@@ -59,6 +62,7 @@ impl Engine {
             self.settle_session(session, scratch);
             i += 1;
         }
+        self.wake_sounds(key);
     }
 
     fn settle_session(&mut self, key: SessionKey, scratch: &mut Scratch) {

@@ -1,12 +1,17 @@
-//! Which encodings anybody wants, told to their publisher, who need not send the others.
+//! Which encodings anybody wants, told to their publisher, who need not send the others; and
+//! whether anybody is there to hear a sound.
 
 use core::time::Duration;
 
+use crosspoint_wire::codec::MediaKind;
 use crosspoint_wire::ids::Rid;
+use crosspoint_wire::time::Time;
 
 use super::Engine;
+use crate::config::SessionKey;
 use crate::encoding::{Encoding, EncodingKey, StreamName};
 use crate::event::Event;
+use crate::room::RoomKey;
 use crate::track::{Origin, Track, TrackKey};
 
 /// An encoding that nobody wants for this long is put to sleep. People come and go, tiles are
@@ -20,7 +25,8 @@ impl Engine {
         let Some(track) = self.tracks.get(key) else {
             return;
         };
-        if track.encodings.len() < 2 || !matches!(track.origin, Origin::Session(_)) {
+        let has_choice = track.encodings.len() > 1 || track.kind == MediaKind::Audio;
+        if !has_choice || !matches!(track.origin, Origin::Session(_)) {
             return;
         }
         let mut changed = false;
@@ -28,8 +34,11 @@ impl Engine {
             let Some(&encoding_key) = track.encodings.get(index) else {
                 continue;
             };
-            // Who sees nothing yet begins with the lowest.
-            let needed = index == 0 || self.is_needed(track, index, encoding_key);
+            let needed = match track.kind {
+                MediaKind::Audio => self.is_heard(track),
+                // Who sees nothing yet begins with the lowest.
+                MediaKind::Video => index == 0 || self.is_needed(track, index, encoding_key),
+            };
             let Some(encoding) = self.encodings.get_mut(encoding_key) else {
                 continue;
             };
@@ -53,6 +62,37 @@ impl Engine {
                         || slot.quality.desired.map(usize::from) == Some(index)
                 })
             })
+    }
+
+    /// Whether anybody could hear a sound. Who has no slot for it now may have one as soon as it
+    /// is loud, and that has to be heard first.
+    fn is_heard(&self, track: &Track) -> bool {
+        let listens = |key: &SessionKey| {
+            self.sessions.get(*key).is_some_and(|session| {
+                session.participant != track.participant
+                    && session.wish(track.id).wanted
+                    && session.slots.iter().any(|&slot| {
+                        let slot = self.slots.get(slot);
+                        slot.is_some_and(|slot| track.fits(&slot.config))
+                    })
+            })
+        };
+        let mut rooms = track.rooms().filter_map(|room| self.rooms.get(room));
+        !track.relays.is_empty() || rooms.any(|room| room.sessions.iter().any(listens))
+    }
+
+    /// Has sounds that nobody in a room heard sent again at once if somebody came.
+    pub(super) fn wake_sounds(&mut self, room: RoomKey) {
+        let mut i = 0;
+        while let Some(&key) = self.rooms.get(room).and_then(|room| room.tracks.get(i)) {
+            i += 1;
+            let sounds = self.tracks.get(key).filter(|t| t.kind == MediaKind::Audio);
+            let mut encodings = sounds.into_iter().flat_map(|track| &track.encodings);
+            let asleep = |&key: &EncodingKey| self.encodings.get(key).is_some_and(|e| !e.watched);
+            if encodings.any(asleep) {
+                self.review_demand(key);
+            }
+        }
     }
 
     fn tell_demand(&mut self, key: TrackKey) {
@@ -80,7 +120,7 @@ pub(super) fn rid_of(encoding: &Encoding) -> Option<Rid> {
 }
 
 /// Whether that is a change.
-fn wake(now: crosspoint_wire::time::Time, encoding: &mut Encoding) -> bool {
+fn wake(now: Time, encoding: &mut Encoding) -> bool {
     encoding.unneeded_since = None;
     let wakes = !encoding.watched;
     if wakes {
@@ -91,7 +131,7 @@ fn wake(now: crosspoint_wire::time::Time, encoding: &mut Encoding) -> bool {
 }
 
 /// Whether that is a change. What does not flow anyway is not put to sleep: it may come.
-fn put_to_sleep(now: crosspoint_wire::time::Time, encoding: &mut Encoding) -> bool {
+fn put_to_sleep(now: Time, encoding: &mut Encoding) -> bool {
     if !encoding.watched || !encoding.lives() {
         return false;
     }

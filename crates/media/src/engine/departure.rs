@@ -9,6 +9,7 @@ use crosspoint_wire::time::Time;
 use super::{Engine, Task};
 use crate::config::SessionKey;
 use crate::egress::{self, Stamp};
+use crate::redundancy::Along;
 use crate::sink::PacketSink;
 use crate::slab::Slab;
 use crate::slot::{Slot, SlotKey};
@@ -49,26 +50,47 @@ impl Engine {
         };
         let ids = session.config.slot_extensions;
         let numbers_transport = ids.id(ExtensionKind::TransportCc).is_some();
+        let redundancy = session.redundancy.packets();
         let (estimator, pacer) = (&mut session.estimator, &mut session.pacer);
         if session.connected {
             estimator.look(now, || padding_slot(&self.slots, &session.slots).is_some());
         }
         let burst_bps = estimator.burst().map(|burst| burst.rate_bps);
-        pacer.begin(now, estimator.bandwidth(), burst_bps);
+        pacer.begin(
+            now,
+            estimator.bandwidth(),
+            estimator.path_is_full(),
+            burst_bps,
+        );
         let mut bytes = 0;
         while let Some(packet) = egress.pop(pacer) {
             let slot = self.slots.get(packet.slot);
             let encoding = self.encodings.get(packet.encoding);
-            let cached = encoding.and_then(|e| e.cache.get(now, packet.source_seq));
+            let cache = encoding.map(|encoding| &encoding.cache);
+            let cached = cache.and_then(|cache| cache.get(now, packet.source_seq));
             let Some((slot, (cached, payload))) = slot.zip(cached) else {
                 self.counters.egress_stale += 1;
                 continue;
             };
-            let Some(len_max) = egress::len_max(payload) else {
+            let source = egress::Source {
+                packet: cached,
+                payload,
+                targets: encoding.and_then(|encoding| encoding.facts.active_targets()),
+            };
+            let along = (redundancy > 0)
+                .then(|| slot.red(&packet).zip(cache))
+                .flatten()
+                .and_then(|(red, cache)| {
+                    let of = (&packet, cached, payload.len());
+                    Along::find(now, cache, of, red, redundancy, slot.begun_at)
+                });
+            let along_len = along.as_ref().map_or(0, Along::len);
+            let Some(len_max) = egress::len_max(payload.len() + along_len) else {
                 self.counters.rtp_too_large += 1;
                 continue;
             };
-            let number = if numbers_transport {
+            let numbered = numbers_transport && slot.config.transport_cc;
+            let number = if numbered {
                 estimator.next_number(now)
             } else {
                 0
@@ -80,7 +102,7 @@ impl Engine {
             };
             let mut written = None;
             sink.rtp(key, packet.index, len_max, |buffer| {
-                let len = egress::write(buffer, &packet, slot, cached, payload, &stamp);
+                let len = egress::write(buffer, &packet, slot, source, along.as_ref(), &stamp);
                 written = Some(len);
                 len
             });
@@ -89,8 +111,9 @@ impl Engine {
                 Some(len) => {
                     self.counters.rtp_sent += 1;
                     self.counters.rtp_retransmitted += u64::from(packet.repair_of.is_some());
+                    self.counters.red_sent += u64::from(along.is_some());
                     pacer.on_sent(len);
-                    if numbers_transport {
+                    if numbered {
                         estimator.on_sent(now, number, len);
                         bytes += len as u32;
                     }

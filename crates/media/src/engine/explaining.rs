@@ -130,6 +130,7 @@ fn next_rate(session: &Session, slot: &Slot, rungs: &[Rung]) -> Option<u64> {
     let mut better = rungs.iter().filter(|rung| {
         rung.step <= steps.ceiling
             && rung.state != RungState::Missing
+            && slot.takes(rung)
             && chosen.is_none_or(|chosen| rung.key() > chosen)
     });
     better.next().map(|rung| rung.rate_bps)

@@ -102,12 +102,16 @@ impl Engine {
                 continue;
             };
             if let Some(rtt) = round_trip(wall, &report) {
-                session.reporting.rtt = Some(rtt);
+                session.reporting.note_round_trip(rtt);
             }
             if let Some(slot) = self.slots.get_mut(key) {
                 slot.note_report(&report);
             }
-            session.estimator.on_report(now, report.fraction_lost);
+            let fraction_lost = report.fraction_lost;
+            session.estimator.on_report(now, fraction_lost);
+            if !session.estimator.is_fed() {
+                session.redundancy.count(now, 256, fraction_lost.into());
+            }
         }
         self.note_bandwidth(from);
     }
@@ -118,7 +122,8 @@ impl Engine {
             return;
         };
         let rtt = session.reporting.rtt;
-        if session.estimator.on_feedback(now, feedback, rtt) {
+        if let Some(losses) = session.estimator.on_feedback(now, feedback, rtt) {
+            session.redundancy.count(now, losses.expected, losses.lost);
             self.note_bandwidth(from);
         } else {
             self.counters.feedback_void += 1;
@@ -141,22 +146,24 @@ impl Engine {
         let Some(key) = session.sent_streams.get(media) else {
             return;
         };
-        let rtt = session.reporting.rtt;
+        // A report that waited for a busy machine must not keep repairs waiting that are due.
+        let rtt = session.reporting.least_rtt;
         for sequence_number in lost.sequence_numbers() {
             self.counters.nacks_received += 1;
+            // RTX streams are not repaired themselves. Whatever the reason, the rest is refused too.
             let slot = self.slots.get_mut(key);
-            let Some(slot) = slot.filter(|slot| slot.config.ssrc == media) else {
-                // RTX streams are not repaired themselves.
+            let repaired = slot.filter(|slot| slot.config.ssrc == media);
+            let Some(slot) = repaired.and_then(|slot| slot.may_look_up().then_some(slot)) else {
                 self.counters.nacks_refused += 1;
-                continue;
+                return;
             };
             slot.tally.nacks += 1;
-            let payload_len = |encoding, source_seq| {
+            let cached = |encoding, source_seq| {
                 let encoding = self.encodings.get(encoding)?;
-                let (_, payload) = encoding.cache.get(now, source_seq)?;
-                Some(payload.len())
+                let (packet, payload) = encoding.cache.get(now, source_seq)?;
+                Some((packet, payload.len()))
             };
-            match slot.repeat(now, key, sequence_number, rtt, payload_len) {
+            match slot.repeat(now, key, sequence_number, rtt, cached) {
                 Some(outgoing) => self.enqueue(from, Lane::Repair, outgoing),
                 None => self.counters.nacks_refused += 1,
             }

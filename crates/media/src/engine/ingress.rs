@@ -1,11 +1,12 @@
 //! From a session's datagrams to packets of an encoding: which stream, which number, seen before?
 
 use crosspoint_wire::ids::{Mid, PayloadType, Rid};
+use crosspoint_wire::payload::red::Red;
 use crosspoint_wire::rtp::{Extensions, RtpView};
 use crosspoint_wire::time::Time;
 
 use super::Engine;
-use crate::config::SessionKey;
+use crate::config::{PayloadConfig, SessionKey};
 use crate::encoding::{EncodingKey, StreamName};
 use crate::facts::ForwardedExtensions;
 use crate::session::Stream;
@@ -78,13 +79,81 @@ impl Engine {
         key: EncodingKey,
         arrival: &Arrival<'_>,
     ) {
-        let Some(encoding) = self.encodings.get_mut(key) else {
+        let encoding = self.encodings.get(key);
+        let Some(track) = encoding.and_then(|encoding| self.tracks.get(encoding.track)) else {
             return;
         };
-        let format = self
-            .tracks
-            .get(encoding.track)
-            .and_then(|track| track.payload(arrival.payload_type));
+        let format = track.payload(arrival.payload_type).copied();
+        if format.is_none()
+            && let Some(&format) = track.redundant_payload(arrival.payload_type)
+        {
+            self.receive_redundant(now, from, key, &format, arrival);
+        } else if let Some(ext_seq) = self.count(now, from, key, arrival, format.as_ref()) {
+            self.admit(now, key, ext_seq, arrival);
+        }
+    }
+
+    /// RFC 2198: a packet that others before it came along with, some of which may be missing.
+    fn receive_redundant(
+        &mut self,
+        now: Time,
+        from: SessionKey,
+        key: EncodingKey,
+        format: &PayloadConfig,
+        arrival: &Arrival<'_>,
+    ) {
+        let Ok(red) = Red::parse(arrival.payload) else {
+            self.counters.rtp_malformed += 1;
+            return;
+        };
+        let Some(ext_seq) = self.count(now, from, key, arrival, Some(format)) else {
+            return;
+        };
+        let earlier = red.earlier();
+        for (distance, block) in (1..=earlier.len() as u16).rev().zip(earlier) {
+            let Some(encoding) = self.encodings.get_mut(key) else {
+                return;
+            };
+            let Some(number) = ext_seq.checked_sub(distance.into()) else {
+                continue;
+            };
+            let timestamp = arrival.timestamp.wrapping_sub(block.offset);
+            if !encoding.lacks(now, number, timestamp) {
+                continue;
+            }
+            let sequence_number = arrival.sequence_number.wrapping_sub(distance);
+            let ext_seq = encoding.repair(now, sequence_number);
+            encoding.tally.repairs += 1;
+            self.counters.red_restored += 1;
+            let restored = Arrival {
+                sequence_number,
+                timestamp,
+                marker: false,
+                payload_type: block.payload_type,
+                // Those that came are the later packet's.
+                extensions: &ForwardedExtensions::default(),
+                payload: block.payload,
+            };
+            self.admit(now, key, ext_seq, &restored);
+        }
+        let own = Arrival {
+            payload_type: red.payload_type,
+            payload: red.payload,
+            ..*arrival
+        };
+        self.admit(now, key, ext_seq, &own);
+    }
+
+    /// Counts a packet that came on its encoding's own SSRC; its extended number if it goes on.
+    fn count(
+        &mut self,
+        now: Time,
+        from: SessionKey,
+        key: EncodingKey,
+        arrival: &Arrival<'_>,
+        format: Option<&PayloadConfig>,
+    ) -> Option<u64> {
+        let encoding = self.encodings.get_mut(key)?;
         let received = encoding.receive(now, arrival.sequence_number, arrival.timestamp, format);
         encoding.tally.bytes += arrival.payload.len() as u64;
         if let Some(session) = self.sessions.get_mut(from) {
@@ -97,12 +166,12 @@ impl Engine {
         if received.restarted {
             // The packets until here are lost; so is the frame that they belong to.
             self.start_over(key);
-            return;
+            return None;
         }
         if received.beyond_repair {
             self.want_keyframe(key);
         }
-        self.admit(now, key, received.ext_seq, arrival);
+        Some(received.ext_seq)
     }
 
     /// RFC 4588 §4: the payload is the original's, behind its sequence number.
@@ -209,7 +278,8 @@ impl Engine {
         if track.repaired_payload(payload_type).is_some() {
             Some(Stream::Repair(encoding))
         } else {
-            track.payload(payload_type)?;
+            let formats = track.payload(payload_type);
+            formats.or_else(|| track.redundant_payload(payload_type))?;
             Some(Stream::Media(encoding))
         }
     }

@@ -177,7 +177,7 @@ impl Engine {
         };
         self.names.tracks.remove(&id);
         for room in track.rooms() {
-            self.withdraw(key, room);
+            self.withdraw(key, id, room);
         }
     }
 

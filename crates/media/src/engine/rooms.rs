@@ -3,7 +3,7 @@
 use crosspoint_wire::time::Time;
 
 use super::{Engine, Unsettled};
-use crate::config::{RoomConfig, RoomId, SessionKey};
+use crate::config::{RoomConfig, RoomId, SessionKey, TrackId};
 use crate::room::{Room, RoomKey};
 use crate::track::TrackKey;
 
@@ -49,6 +49,7 @@ impl Engine {
         if from == to {
             return;
         }
+        session.wishes.clear();
         let tracks: Vec<_> = session.published.iter().map(|p| p.track).collect();
         if let Some(room) = from.and_then(|room| self.rooms.get_mut(room)) {
             room.sessions.retain(|&s| s != key);
@@ -68,9 +69,10 @@ impl Engine {
         let Some(track) = self.tracks.get_mut(key) else {
             return;
         };
+        let id = track.id;
         let from = core::mem::replace(&mut track.home, to);
         if let Some(from) = from.filter(|room| !track.linked.contains(room)) {
-            self.withdraw(key, from);
+            self.withdraw(key, id, from);
         }
         if let Some(to) = to {
             self.offer(key, to);
@@ -86,7 +88,8 @@ impl Engine {
             track.linked.push(room);
             self.offer(key, room);
         } else if track.home != Some(room) {
-            self.withdraw(key, room);
+            let id = track.id;
+            self.withdraw(key, id, room);
         }
     }
 
@@ -98,9 +101,15 @@ impl Engine {
         self.unsettle_room(room);
     }
 
-    pub(super) fn withdraw(&mut self, key: TrackKey, room: RoomKey) {
+    /// What listeners wished of the track goes with it.
+    pub(super) fn withdraw(&mut self, key: TrackKey, id: TrackId, room: RoomKey) {
         if let Some(room) = self.rooms.get_mut(room) {
             room.remove(key);
+            for &listener in &room.sessions {
+                if let Some(session) = self.sessions.get_mut(listener) {
+                    session.wishes.retain(|&(track, _)| track != id);
+                }
+            }
         }
         self.unsettle_room(room);
     }

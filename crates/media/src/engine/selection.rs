@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::explain::{Choice, Reason};
 use crate::ladder::{self, Rung, RungKey, RungState, Steps};
 use crate::slot::{Slot, SlotKey};
-use crate::track::{Track, TrackKey};
+use crate::track::{Track, TrackKey, usual_priority};
 
 /// What is decided about a slot.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,17 +92,14 @@ impl Engine {
                 ..Decision::default()
             };
         };
-        let flows = |state| state == RungState::Flows;
-        let obtainable = |state| state != RungState::Missing;
+        let flows = |rung: &Rung| slot.takes(rung) && rung.state == RungState::Flows;
+        let obtainable = |rung: &Rung| slot.takes(rung) && rung.state != RungState::Missing;
         let chosen = ladder::choose(rungs, steps, allowed, flows);
         let desired = ladder::choose(rungs, steps, allowed, obtainable);
         Decision {
             chosen: chosen.map(Rung::key),
             desired: desired.map(|rung| rung.place),
-            bound: bound_of(rungs, chosen, steps, allowed, |rungs| {
-                let policy = ladder::highest_step(session.policy.ceiling, rungs);
-                policy <= ladder::highest_step(slot.quality.limit, rungs)
-            }),
+            bound: bound_of(rungs, chosen, (steps, allowed), slot, &session.policy),
         }
     }
 
@@ -117,7 +114,6 @@ impl Engine {
     pub(super) fn list_rungs(&self, track: &Track, rungs: &mut Vec<Rung>) {
         let encodings = track.encodings.iter();
         ladder::list(
-            self.now,
             encodings.map(|&encoding| self.encodings.get(encoding)),
             rungs,
         );
@@ -221,11 +217,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn set_priority(&mut self, key: TrackKey, priority: u8) {
+    pub(super) fn set_priority(&mut self, key: TrackKey, priority: Option<u8>) {
         let Some(track) = self.tracks.get_mut(key) else {
             return;
         };
-        track.priority = priority;
+        track.priority = priority.unwrap_or_else(|| usual_priority(track.source));
         self.retarget_track(key);
     }
 
@@ -250,14 +246,13 @@ pub(super) fn steps_of(limit: LayerLimit, policy: &Policy, rungs: &[Rung]) -> St
     }
 }
 
-/// What keeps a choice from being better; `by_policy`: whether, of policy and wish, it is policy
-/// that bounds the steps.
+/// What keeps a slot's choice from being better.
 fn bound_of(
     rungs: &[Rung],
     chosen: Option<&Rung>,
-    steps: Steps,
-    allowed: RungKey,
-    by_policy: impl Fn(&[Rung]) -> bool,
+    (steps, allowed): (Steps, RungKey),
+    slot: &Slot,
+    policy: &Policy,
 ) -> Option<Reason> {
     let Some(chosen) = chosen else {
         return Some(Reason::PublisherPaused);
@@ -265,18 +260,26 @@ fn bound_of(
     let mut better = rungs.iter().filter(|rung| rung.key() > chosen.key());
     let within = |rung: &&Rung| rung.step <= steps.ceiling;
     let obtainable = |rung: &Rung| rung.state != RungState::Missing;
-    if better
+    let mut offered = better
         .clone()
-        .any(|rung| within(&rung) && obtainable(rung) && rung.key() > allowed)
+        .filter(|rung| within(rung) && obtainable(rung));
+    if offered
+        .clone()
+        .any(|rung| slot.takes(rung) && rung.key() > allowed)
     {
         return Some(Reason::Bandwidth);
+    }
+    if offered.any(|rung| !slot.takes(rung)) {
+        return Some(Reason::Unsupported);
     }
     let missing = |rung: &Rung| !obtainable(rung) && rung.step > chosen.step;
     if better.clone().any(|rung| within(&rung) && missing(rung)) {
         return Some(Reason::LayerMissing);
     }
     if better.any(|rung| !within(&rung)) {
-        return Some(if by_policy(rungs) {
+        let by_policy = ladder::highest_step(policy.ceiling, rungs)
+            <= ladder::highest_step(slot.quality.limit, rungs);
+        return Some(if by_policy {
             Reason::Policy
         } else {
             Reason::Size

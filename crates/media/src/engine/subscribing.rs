@@ -29,8 +29,11 @@ impl Engine {
     pub(super) fn put_streams(&mut self, key: SessionKey, mut config: SessionConfig) {
         let receive = core::mem::take(&mut config.receive);
         let slots = core::mem::take(&mut config.slots);
+        let mut formats = slots.iter().flat_map(|slot| &slot.payloads);
+        let redundancy = formats.any(|format| format.red.is_some());
         if let Some(session) = self.sessions.get_mut(key) {
-            session.configure(config);
+            session.redundancy.configure(redundancy);
+            session.configure(config, slots.iter().any(|slot| slot.transport_cc));
         }
         self.put_published(key, &receive);
         self.put_slots(key, slots);
@@ -69,7 +72,8 @@ impl Engine {
             rtx_sequence: (self.random.next() & 0x7fff) as u16,
             timestamp: self.random.next() as u32,
         };
-        let slot = Slot::new(session, config, first, self.config.cache_duration);
+        let (cache_duration, retransmit) = (self.config.cache_duration, self.config.retransmit);
+        let slot = Slot::new(session, config, first, cache_duration, retransmit);
         self.slots.insert(slot)
     }
 
@@ -118,11 +122,7 @@ impl Engine {
 
     pub(super) fn set_wish(&mut self, key: SessionKey, track: TrackId, wish: Wish) {
         if let Some(session) = self.sessions.get_mut(key) {
-            // Wishes of tracks that ended are swept out when a new one comes.
-            let tracks = &self.names.tracks;
-            session
-                .wishes
-                .retain(|(t, _)| *t != track && tracks.contains_key(t));
+            session.wishes.retain(|&(t, _)| t != track);
             session.wishes.push((track, wish));
         }
         self.unsettle_session(key);

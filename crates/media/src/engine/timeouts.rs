@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crosspoint_wire::codec::MediaKind;
 use crosspoint_wire::time::Time;
 
 use super::{Engine, Task};
@@ -104,17 +105,18 @@ impl Engine {
         }
     }
 
-    /// Looks after a track's encodings, if there are several, while any flows.
+    /// Looks after a track's encodings, if there are several, and after who hears it, once any has
+    /// flowed.
     pub(super) fn watch_encodings(&mut self, now: Time, key: TrackKey) {
         if let Some(track) = self.tracks.get_mut(key)
-            && track.encodings.len() > 1
+            && (track.encodings.len() > 1 || track.kind == MediaKind::Audio)
         {
             self.timers
                 .arm(now + WATCH_INTERVAL, Task::Track(key), &mut track.due);
         }
     }
 
-    /// Gives up encodings that stopped while others of their track flow.
+    /// Gives up encodings that stopped while others of their track flow, or do not come.
     fn find_stopped(&mut self, now: Time, key: TrackKey) {
         let Some(track) = self.tracks.get(key) else {
             return;
@@ -132,6 +134,9 @@ impl Engine {
             {
                 encoding.give_up();
                 found = true;
+            }
+            if let Some(encoding) = self.encodings.get_mut(encoding) {
+                found |= encoding.end_waking(now);
             }
         }
         if found {

@@ -120,6 +120,11 @@ impl DelayDetector {
         self.queue
     }
 
+    /// Nothing has left for so long that nothing waits any more.
+    pub(super) fn drained(&mut self) {
+        self.queue = Duration::ZERO;
+    }
+
     /// The delay that there is now is the path's own, not a queue's.
     pub(super) fn rebase(&mut self) {
         self.base = LeastDelay::default();

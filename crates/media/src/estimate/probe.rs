@@ -72,14 +72,13 @@ impl Burst {
     }
 }
 
-/// What arrived of a probe that was sent.
+/// What arrived of a probe. Feedback on its first packets may come while the last are still to leave.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     id: u8,
     rate_bps: f64,
-    ended: Time,
-    /// Transport-wide number of the last packet.
-    last_number: u64,
+    /// When the last packet left, and its transport-wide number; `None` while the probe is being sent.
+    ended: Option<(Time, u64)>,
     packets: u32,
     arrived: u32,
     missing: u32,
@@ -184,8 +183,7 @@ impl Prober {
     /// Gives up a probe that could not be sent: its session has nothing to send it with.
     pub(super) fn expire(&mut self, now: Time) {
         if self.burst.is_some_and(|b| now.since(b.planned) > SEND_MAX) {
-            self.burst = None;
-            self.fail(now);
+            self.abandon(now);
         }
     }
 
@@ -193,7 +191,8 @@ impl Prober {
     pub(super) fn consider(&mut self, now: Time, situation: &Situation) -> bool {
         if self
             .pending
-            .is_some_and(|p| now.since(p.ended) > RESULT_MAX)
+            .and_then(|p| p.ended)
+            .is_some_and(|(at, _)| now.since(at) > RESULT_MAX)
         {
             self.pending = None;
             self.fail(now);
@@ -203,13 +202,16 @@ impl Prober {
             need_bps,
             ..
         } = situation;
-        let busy = self.burst.is_some() || self.pending.is_some();
         let too_soon = now < self.next
             || situation
                 .decreased
                 .is_some_and(|at| now.since(at) < AFTER_DECREASE);
         let needless = need_bps <= estimate_bps || estimate_bps >= self.most_bps;
-        if busy || too_soon || needless || situation.queue > Duration::from_millis(40) {
+        if self.pending.is_some()
+            || too_soon
+            || needless
+            || situation.queue > Duration::from_millis(40)
+        {
             return false;
         }
         let planned_bps = (MARGIN * need_bps)
@@ -235,6 +237,17 @@ impl Prober {
             packets: 0,
             first_bytes: 0,
         });
+        self.pending = Some(Pending {
+            id: self.last_id,
+            rate_bps,
+            ended: None,
+            packets: 0,
+            arrived: 0,
+            missing: 0,
+            bytes: 0,
+            first: None,
+            last: None,
+        });
         true
     }
 
@@ -250,20 +263,14 @@ impl Prober {
         burst.packets += 1;
         burst.bytes += bytes;
         let burst = *burst;
+        if let Some(pending) = &mut self.pending {
+            pending.packets = burst.packets;
+        }
         if burst.is_complete() {
             self.burst = None;
-            self.pending = Some(Pending {
-                id: burst.id,
-                rate_bps: burst.rate_bps,
-                ended: now,
-                last_number: number,
-                packets: burst.packets,
-                arrived: 0,
-                missing: 0,
-                bytes: 0,
-                first: None,
-                last: None,
-            });
+            if let Some(pending) = &mut self.pending {
+                pending.ended = Some((now, number));
+            }
         } else {
             self.expire(now);
         }
@@ -310,7 +317,8 @@ impl Prober {
 
     /// The outcome of a probe on which feedback is complete.
     pub(super) fn conclude(&mut self, now: Time) -> Option<Outcome> {
-        let pending = self.pending.filter(|p| self.reported >= p.last_number)?;
+        let is_over = |p: &Pending| p.ended.is_some_and(|(_, last)| self.reported >= last);
+        let pending = self.pending.filter(is_over)?;
         self.pending = None;
         if !pending.is_told() {
             // The way back lost it, which says nothing about the way there.
@@ -498,6 +506,31 @@ mod tests {
                 "{outcome:?}"
             );
         }
+    }
+
+    /// As over a short path at a low rate, where a probe takes longer to send than to arrive.
+    #[test]
+    fn feedback_may_come_while_a_probe_is_still_being_sent() {
+        let mut prober = Prober::new(1e7);
+        let slow = Situation {
+            estimate_bps: 1e5,
+            need_bps: 3e5,
+            ..SITUATION
+        };
+        assert!(prober.consider(Time::ZERO, &slow));
+        let mut number = 0;
+        for ms in 0..200 {
+            let now = Time::from_millis(ms);
+            while prober.burst().is_some_and(|b| b.bytes() < b.due_bytes(now)) {
+                number += 1;
+                let id = prober.on_sent(now, number, 280);
+                let sent_us = now.as_micros().cast_signed();
+                prober.on_arrived(id, sent_us, sent_us + 500, 280);
+                prober.on_reported(number);
+            }
+        }
+        let outcome = prober.conclude(Time::from_millis(200)).unwrap();
+        assert!((1.8e5..2.3e5).contains(&outcome.arrived_bps), "{outcome:?}");
     }
 
     #[test]

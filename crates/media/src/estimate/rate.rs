@@ -21,6 +21,12 @@ const GROWTH: f64 = 1.08;
 const USED: f64 = 0.8;
 /// A rate is at most this multiple of what arrived while it grows by itself.
 const BEYOND_ARRIVED: f64 = 1.5;
+/// The share of what arrives without a queue that is known to be carried ...
+const CARRIED: f64 = 0.9;
+/// ... where a queue shorter than this is none ...
+const QUEUE_MIN: Duration = Duration::from_millis(20);
+/// ... and the rate did not fall for this long.
+const SETTLED: Duration = Duration::from_secs(1);
 /// The share of a probe's result that is taken when the probe found the path's limit: it ran on
 /// what others left at that moment.
 const PROBED: f64 = 0.95;
@@ -44,6 +50,8 @@ pub(super) struct Observed {
     /// What arrived, once it is known, and what was sent.
     pub(super) arrived_bps: Option<f64>,
     pub(super) sent_bps: f64,
+    /// How long a packet waits on the path.
+    pub(super) queue: Duration,
     /// A probe raised the rate a moment ago.
     pub(super) raised: bool,
     pub(super) rtt: Duration,
@@ -84,6 +92,7 @@ impl RateControl {
             Usage::Under => {}
             Usage::Normal => {
                 if let Some(arrived_bps) = observed.arrived_bps {
+                    self.believe(now, arrived_bps, observed);
                     self.increase(
                         elapsed.min(Duration::from_secs(1)),
                         arrived_bps,
@@ -142,6 +151,17 @@ impl RateControl {
             (BETA * arrived_bps).max(of_others * passed * self.rate_bps),
         );
         self.rate_bps < before
+    }
+
+    /// More than the rate may be sent: a picture that has nothing smaller flows whatever the
+    /// rate, and what of it arrives without a queue is carried.
+    fn believe(&mut self, now: Time, arrived_bps: f64, observed: &Observed) {
+        let carried = CARRIED * arrived_bps.min(observed.sent_bps);
+        let settled = self.decreased.is_none_or(|at| now.since(at) >= SETTLED);
+        if carried > self.rate_bps && settled && observed.queue < QUEUE_MIN {
+            self.capacity.forget_unless_near(carried);
+            self.set(carried);
+        }
     }
 
     fn increase(&mut self, elapsed: Duration, arrived_bps: f64, rtt: Duration) {
@@ -217,6 +237,7 @@ mod tests {
             usage,
             arrived_bps: Some(arrived_bps),
             sent_bps: 1e6,
+            queue: Duration::ZERO,
             raised: false,
             rtt: RTT,
         }
@@ -290,6 +311,23 @@ mod tests {
             (control.rate_bps() - 2.45e6).abs() < 1.0,
             "it found no limit"
         );
+    }
+
+    #[test]
+    fn what_arrives_without_a_queue_is_carried() {
+        let arrives = |queue_ms| Observed {
+            sent_bps: 2e6,
+            queue: Duration::from_millis(queue_ms),
+            ..observed(Usage::Normal, 2e6)
+        };
+        let mut control = control();
+        control.update(Time::ZERO, &arrives(50));
+        assert!((control.rate_bps() - 1e6).abs() < 1.0, "a queue drains");
+        control.update(Time::from_millis(1), &arrives(5));
+        assert!((control.rate_bps() - 1.8e6).abs() < 2e4);
+        control.lower(Time::from_millis(2), 1e6);
+        control.update(Time::from_millis(500), &arrives(5));
+        assert!(control.rate_bps() < 1.1e6, "too soon after a queue");
     }
 
     #[test]

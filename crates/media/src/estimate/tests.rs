@@ -130,7 +130,7 @@ fn give(estimator: &mut Estimator, now: Time, mut base: u16, arrivals: &[Option<
 
 fn take(estimator: &mut Estimator, now: Time, rtcp: &[u8]) -> bool {
     Compound::new(rtcp).flatten().any(|packet| match packet {
-        RtcpPacket::TransportCc(feedback) => estimator.on_feedback(now, &feedback, None),
+        RtcpPacket::TransportCc(feedback) => estimator.on_feedback(now, &feedback, None).is_some(),
         _ => false,
     })
 }
@@ -214,6 +214,28 @@ fn numbers_that_never_left_and_copies_say_nothing() {
     let old = newest.wrapping_sub(400);
     assert!(!give(&mut path.estimator, now, old, &[at; 200]));
     assert_eq!(path.estimator.bandwidth(), before);
+}
+
+#[test]
+fn a_flood_of_reports_is_not_even_looked_at() {
+    let mut path = Path::new(2e6, 2e6);
+    path.run(seconds(2));
+    let newest = path.estimator.next_number(path.now) as u16;
+    // Twenty bytes that report 4000 packets missing.
+    let [b0, b1] = newest.wrapping_sub(4000).to_be_bytes();
+    let [c0, c1] = 4000_u16.to_be_bytes();
+    let rtcp = [
+        0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, b0, b1, c0, c1, 0, 0, 0, 0, c0, c1, 0, 0,
+    ];
+    let before = path.estimator.reports_left;
+    for _ in 0..1000 {
+        take(&mut path.estimator, path.now, &rtcp);
+    }
+    assert!(before - path.estimator.reports_left <= REPORTS_MAX);
+    assert!(path.estimator.reports_left < 4000);
+    // The path is reported on again as soon as packets leave.
+    let after = path.run(seconds(5));
+    assert!(after > 1e6, "{after}");
 }
 
 #[test]

@@ -32,11 +32,26 @@ impl Throughput {
 
     /// Bits per second up to `at`; `None` in the first tenth of a second.
     pub(super) fn rate_bps(&mut self, at: Time) -> Option<f64> {
+        self.mean_bps(at, BUCKETS)
+    }
+
+    /// The same over half of the time, for a stream that a full path makes even.
+    pub(super) fn recent_bps(&mut self, at: Time) -> Option<f64> {
+        self.mean_bps(at, BUCKETS / 2)
+    }
+
+    /// The mean of the newest whole buckets, `most` at most.
+    fn mean_bps(&mut self, at: Time, most: usize) -> Option<f64> {
         self.advance(at);
-        let place = self.current? as usize % self.buckets.len();
-        let all: u64 = self.buckets.iter().map(|&bytes| u64::from(bytes)).sum();
-        let whole = all - u64::from(*self.buckets.get(place)?);
-        (self.whole >= 2).then(|| whole as f64 * 8.0 / (BUCKET * self.whole as u32).as_secs_f64())
+        let current = self.current? as usize;
+        let count = self.whole.min(most);
+        let len = self.buckets.len();
+        let places = (1..=count).map(|back| (current + len - back) % len);
+        let bytes: u64 = places
+            .filter_map(|place| self.buckets.get(place))
+            .map(|&bytes| u64::from(bytes))
+            .sum();
+        (count >= 2).then(|| bytes as f64 * 8.0 / (BUCKET * count as u32).as_secs_f64())
     }
 
     fn advance(&mut self, at: Time) {
@@ -72,6 +87,18 @@ mod tests {
         let rate = throughput.rate_bps(Time::from_millis(1000)).unwrap();
         assert!((rate - 1_000_000.0).abs() < 1.0, "{rate}");
         assert_eq!(throughput.rate_bps(Time::from_millis(90_000)), Some(0.0));
+    }
+
+    #[test]
+    fn what_is_recent_shows_a_change_sooner() {
+        let mut throughput = Throughput::default();
+        for n in 0..100 {
+            let bytes = if n < 80 { 1250 } else { 125 };
+            throughput.on_packet(Time::from_millis(n * 10), bytes);
+        }
+        let end = Time::from_millis(1000);
+        assert_eq!(throughput.recent_bps(end), Some(100_000.0));
+        assert_eq!(throughput.rate_bps(end), Some(400_000.0));
     }
 
     #[test]

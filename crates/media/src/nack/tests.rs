@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::gate::Refusal;
 use super::*;
+use crate::config::RetransmitShare;
 use crate::facts::PicturePatch;
 use crate::sent_log::SentPacket;
 
@@ -134,7 +135,7 @@ fn a_hole_too_large_is_beyond_repair() {
 
 #[test]
 fn grants_an_ask_once_a_round_trip_and_five_times() {
-    let mut gate = RetransmitGate::new();
+    let mut gate = RetransmitGate::new(RetransmitShare::default());
     let mut packet = SentPacket::new(at(0), 0, 0, 0, PicturePatch::default());
     let mut granted = Vec::new();
     for ms in 0..1000 {
@@ -149,7 +150,7 @@ fn grants_an_ask_once_a_round_trip_and_five_times() {
 
 #[test]
 fn grants_at_once_while_the_round_trip_is_unknown() {
-    let mut gate = RetransmitGate::new();
+    let mut gate = RetransmitGate::new(RetransmitShare::default());
     let mut packet = SentPacket::new(at(0), 0, 0, 0, PicturePatch::default());
     assert!(gate.grant(at(2), None, &mut packet, 100).is_ok());
     let refused = gate.grant(at(4), None, &mut packet, 100);
@@ -159,7 +160,7 @@ fn grants_at_once_while_the_round_trip_is_unknown() {
 
 #[test]
 fn a_flood_of_asks_is_held_to_the_budget() {
-    let mut gate = RetransmitGate::new();
+    let mut gate = RetransmitGate::new(RetransmitShare::default());
     let (mut sent, mut resent) = (0_u64, 0_u64);
     for ms in 0..20_000 {
         gate.on_sent(1000);
@@ -175,6 +176,39 @@ fn a_flood_of_asks_is_held_to_the_budget() {
     let budget = sent * 15 / 100 + (64 << 10);
     assert!(resent <= budget, "{resent} of {budget}");
     assert!(resent > budget * 9 / 10, "{resent} of {budget}");
+}
+
+#[test]
+fn loss_that_needs_more_is_granted_more_up_to_a_bound() {
+    for (fraction_lost, percent) in [(0, 15), (13, 15), (51, 31), (128, 50), (255, 50)] {
+        let mut gate = RetransmitGate::new(RetransmitShare::default());
+        let packet = |ms| SentPacket::new(at(ms), 0, 0, 0, PicturePatch::default());
+        // The burst is used up.
+        while gate.grant(at(50), RTT, &mut packet(0), 1000).is_ok() {}
+        gate.on_loss(fraction_lost);
+        let mut resent = 0;
+        for ms in 0..10_000 {
+            gate.on_sent(1000);
+            resent += u64::from(gate.grant(at(ms + 50), RTT, &mut packet(ms), 1000).is_ok());
+        }
+        assert_eq!(resent / 100, percent, "{fraction_lost}/256 lost");
+    }
+}
+
+#[test]
+fn a_flood_of_asks_is_not_even_looked_at() {
+    let mut gate = RetransmitGate::new(RetransmitShare::default());
+    let mut looked = 0;
+    for _ in 0..1000 {
+        gate.on_sent(1000);
+        looked += (0..6000).filter(|_| gate.may_look_up()).count();
+    }
+    assert!(looked <= 10 * 1000 + 4096, "{looked}");
+    // Who asks for each packet as often as libwebrtc does is heard.
+    for _ in 0..1000 {
+        gate.on_sent(1000);
+        assert!((0..10).all(|_| gate.may_look_up()));
+    }
 }
 
 proptest! {

@@ -198,6 +198,67 @@ fn a_larger_picture_comes_with_a_keyframe() {
     }
 }
 
+/// Where layers depend on each other at keyframes only, nothing of the smaller picture tells that
+/// the larger one needs a keyframe.
+#[test]
+fn a_larger_picture_asks_for_its_keyframe() {
+    for key_only in [false, true] {
+        let mut selector = Selector::new();
+        let [first, rest @ ..] = spatial(0, true, key_only);
+        begin(&mut selector, Layer::new(0, 7), &first);
+        assert!(!rest.iter().any(|frame| forwarded(&mut selector, frame)));
+        let asks = |selector: &mut Selector, picture| {
+            let sent = spatial(picture, false, key_only).map(|frame| select(selector, &frame));
+            assert!(!matches!(sent[0], Selected::LeaveOut));
+            let is_asking = |s: &Selected| matches!(s, Selected::NeedsKeyframe { .. });
+            sent.iter().any(is_asking)
+        };
+        assert!(!asks(&mut selector, 1), "nothing is missing");
+        selector.aim(Layer::new(1, 7));
+        assert!(asks(&mut selector, 2));
+        assert!(asks(&mut selector, 3));
+    }
+}
+
+/// The frames below, which it does without, say nothing about its own.
+#[test]
+fn a_higher_layer_of_its_own_becomes_more_pictures_a_second() {
+    let frames = |picture: u32| {
+        spatial(picture, picture == 0, true).map(|mut frame| {
+            let temporal = (picture % 2) as u8;
+            let takers = LayerSet::from(Layer::new(frame.facts.spatial, temporal));
+            frame.facts.temporal = temporal;
+            frame.facts.depends_on = match (picture, temporal) {
+                (0, _) => frame.facts.depends_on,
+                (_, 0) => 1 << 6,
+                _ => 1 << 3,
+            };
+            frame.facts.present = if picture > 0 {
+                takers.of_spatial(frame.facts.spatial)
+            } else {
+                takers
+            };
+            if temporal == 0 {
+                frame.facts.switches = frame.facts.present;
+            }
+            frame
+        })
+    };
+    let mut selector = Selector::new();
+    let [first, rest @ ..] = frames(0);
+    begin(&mut selector, Layer::new(1, 0), &first);
+    let sent = rest.map(|frame| forwarded(&mut selector, &frame));
+    assert_eq!(sent, [true, false]);
+    let sent = frames(1).map(|frame| forwarded(&mut selector, &frame));
+    assert_eq!(sent, [false; 3]);
+    selector.aim(Layer::new(1, 1));
+    for picture in 2..6 {
+        let sent = frames(picture).map(|frame| forwarded(&mut selector, &frame));
+        assert_eq!(sent, [false, true, false], "{picture}");
+    }
+    assert!(!selector.is_waiting());
+}
+
 /// Whatever is aimed at when, and whichever packets are lost on their way to us: what is
 /// forwarded depends on nothing that was left out.
 mod properties {

@@ -1,12 +1,14 @@
 //! Publishers learn which encodings nobody watches.
 
 use crosspoint_media::command::Command;
-use crosspoint_media::config::{LayerLimit, RelayId, SessionId, SessionKey, TrackId, Wish};
+use crosspoint_media::config::{
+    LayerLimit, RelayId, SessionId, SessionKey, TrackId, TrackSource, Wish,
+};
 use crosspoint_media::event::Event;
 use crosspoint_media::explain::Reason;
 use crosspoint_wire::codec::Codec;
 
-use crate::world::{Source, World, session, simulcast, slots};
+use crate::world::{Source, World, receive, session, simulcast, slots};
 
 struct Call {
     world: World,
@@ -137,6 +139,72 @@ fn what_goes_to_another_engine_goes_there_whole() {
 }
 
 #[test]
+fn what_goes_nowhere_else_any_more_may_sleep_again() {
+    let mut call = Call::new();
+    call.wish(LayerLimit::Small);
+    call.world.command(Command::OpenRelay {
+        track: TrackId(2),
+        relay: RelayId(7),
+    });
+    call.run(3000);
+    assert_eq!(call.wanted, [true; 3]);
+    call.world
+        .command(Command::CloseRelay { relay: RelayId(7) });
+    call.run(2000);
+    assert_eq!(call.wanted, [true, false, false]);
+}
+
+#[test]
+fn a_sound_is_wanted_while_anybody_could_hear_it() {
+    let mut world = World::new();
+    let track = receive(2, TrackSource::Microphone, 100);
+    let alice = world.join(1, session(vec![track], slots(4000, 1, 0)));
+    let mut voice = Source::new(alice, Codec::Opus, 100);
+    let mut run = |world: &mut World, ms: u64| {
+        for _ in 0..ms / 20 {
+            voice.send_sound(world, 20);
+            world.advance_ms(20);
+        }
+        let told = |event| match event {
+            Event::EncodingsWanted { track, encodings } => {
+                assert_eq!((track, encodings.len()), (TrackId(2), 1));
+                Some(encodings[0])
+            }
+            _ => None,
+        };
+        let events = world.take_events();
+        events.into_iter().filter_map(told).collect::<Vec<_>>()
+    };
+    // Alone.
+    assert_eq!(run(&mut world, 2000), [(None, false)]);
+    // Somebody comes; then only somebody who sees.
+    world.join(2, session(vec![], slots(5000, 1, 1)));
+    assert_eq!(run(&mut world, 20), [(None, true)]);
+    assert_eq!(run(&mut world, 3000), []);
+    world.leave(2);
+    world.join(3, session(vec![], slots(6000, 0, 1)));
+    assert_eq!(run(&mut world, 2000), [(None, false)]);
+    // Somebody who hears, but does not want to hear this; and then does.
+    world.join(4, session(vec![], slots(7000, 1, 0)));
+    assert_eq!(run(&mut world, 20), [(None, true)]);
+    let wish = |wanted| Wish {
+        wanted,
+        ..Wish::default()
+    };
+    world.wish(4, 2, wish(false));
+    assert_eq!(run(&mut world, 2000), [(None, false)]);
+    world.wish(4, 2, wish(true));
+    assert_eq!(run(&mut world, 20), [(None, true)]);
+    // Nobody, but a recorder.
+    world.leave(4);
+    world.command(Command::OpenRelay {
+        track: TrackId(2),
+        relay: RelayId(7),
+    });
+    assert_eq!(run(&mut world, 2000), []);
+}
+
+#[test]
 fn what_its_publisher_does_not_send_though_it_is_wanted_is_missing() {
     let mut call = Call::new();
     call.run(1000);
@@ -147,6 +215,24 @@ fn what_its_publisher_does_not_send_though_it_is_wanted_is_missing() {
         call.run(40);
     }
     assert_eq!(call.reason(), Some(Reason::LayerMissing));
+}
+
+#[test]
+fn what_does_not_come_though_it_is_wanted_again_is_missing_after_a_while() {
+    let mut call = Call::new();
+    call.wish(LayerLimit::Small);
+    call.run(3000);
+    assert_eq!(call.wanted, [true, false, false]);
+    call.wish(LayerLimit::Best);
+    let run = |call: &mut Call, ms: u64| {
+        for _ in 0..ms / 40 {
+            call.run(40);
+            call.wanted[2] = false;
+        }
+        call.reason()
+    };
+    assert_eq!(run(&mut call, 3000), Some(Reason::KeyframeWait));
+    assert_eq!(run(&mut call, 4000), Some(Reason::LayerMissing));
 }
 
 #[test]

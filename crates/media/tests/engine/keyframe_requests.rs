@@ -43,6 +43,41 @@ fn what_500_subscribers_ask_for_is_asked_for_once() {
     assert!(world.take_asked(alice).keyframes.is_empty());
 }
 
+/// Ten seconds of 500 subscribers who ask ten times a second.
+#[test]
+fn a_publisher_is_asked_twice_a_second_whoever_asks_how_often() {
+    let mut world = World::new();
+    let alice = world.join(
+        1,
+        session(vec![receive(2, TrackSource::Camera, CAMERA)], vec![]),
+    );
+    let mut camera = Source::new(alice, Codec::Vp8, CAMERA);
+    let base = |i: u32| 10_000 + 100 * i;
+    let viewers: Vec<_> = (0..500_u32)
+        .map(|i| world.join(10 + u64::from(i), session(vec![], slots(base(i), 0, 1))))
+        .collect();
+    camera.send_frame(&mut world, true);
+    world.advance_ms(1000);
+    world.take_asked(alice);
+    let mut asked = 0;
+    for n in 0..100 {
+        for (i, &viewer) in (0..).zip(&viewers) {
+            world.rtcp(viewer, |writer| writer.pli(1, base(i)).unwrap());
+        }
+        world.advance_ms(100);
+        let requests = world.take_asked(alice).keyframes.len();
+        asked += requests;
+        // The publisher does as it is asked.
+        for packet in camera.vp8_frame(requests > 0, 1) {
+            world.rtp(alice, &packet);
+        }
+        if n % 10 == 9 {
+            world.take_sent();
+        }
+    }
+    assert!((15..=21).contains(&asked), "{asked} in ten seconds");
+}
+
 #[test]
 fn full_intra_requests_count_as_well() {
     let mut world = World::new();

@@ -1,12 +1,16 @@
 //! Layers within one encoding: temporal ones of VP8, spatial ones by dependency descriptor.
 
 use crosspoint_media::command::Command;
-use crosspoint_media::config::{LayerLimit, SessionId, SessionKey, TrackId, TrackSource, Wish};
+use crosspoint_media::config::{
+    LayerLimit, Policy, SessionId, SessionKey, TrackId, TrackSource, Wish,
+};
+use crosspoint_media::explain::Reason;
 use crosspoint_wire::codec::Codec;
+use crosspoint_wire::dd::Dependencies;
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::rtcp::RtcpWriter;
 
-use crate::world::{Sent, Source, World, receive, session, slots};
+use crate::world::{Sent, Source, World, receive, session, simulcast, slots};
 
 const SLOT: u32 = 5000;
 
@@ -71,12 +75,19 @@ struct Call {
 
 impl Call {
     fn new() -> Self {
+        Self::with(true)
+    }
+
+    /// `descriptors`: whether bob takes them.
+    fn with(descriptors: bool) -> Self {
         let mut world = World::new();
         let alice = world.join(
             1,
             session(vec![receive(2, TrackSource::Camera, 100)], vec![]),
         );
-        let bob = world.join(2, session(vec![], slots(SLOT, 0, 1)));
+        let mut lines = slots(SLOT, 0, 1);
+        lines[0].descriptors = descriptors;
+        let bob = world.join(2, session(vec![], lines));
         Self {
             camera: Source::new(alice, Codec::Av1, 100),
             world,
@@ -87,6 +98,11 @@ impl Call {
 
     /// A picture of three layers, two packets each; returns what bob got.
     fn picture(&mut self, keyframe: bool) -> Vec<Sent> {
+        self.picture_cut(keyframe, usize::MAX)
+    }
+
+    /// The same with descriptors of at most `len` bytes.
+    fn picture_cut(&mut self, keyframe: bool, len: usize) -> Vec<Sent> {
         for spatial in 0..3_u16 {
             let number = self.pictures * 3 + spatial;
             for part in 0..2 {
@@ -96,6 +112,7 @@ impl Call {
                 if part == 1 {
                     descriptor.truncate(3);
                 }
+                descriptor.truncate(len);
                 let last = spatial == 2 && part == 1;
                 let extensions = [(ExtensionKind::DependencyDescriptor, &descriptor[..])];
                 let payload = [spatial as u8; 100];
@@ -123,6 +140,139 @@ fn layers(sent: &[Sent]) -> Vec<u8> {
     let mut layers: Vec<_> = sent.iter().map(|s| s.payload()[0]).collect();
     layers.dedup();
     layers
+}
+
+#[test]
+fn descriptors_cut_short_harm_nothing_that_comes_after_them() {
+    let mut call = Call::new();
+    assert_eq!(layers(&call.picture(true)), [0, 1, 2]);
+    for len in 1..descriptor(0, 0, true).len() {
+        for keyframe in [true, false] {
+            call.picture_cut(keyframe, len);
+        }
+        let sent = call.picture(true);
+        assert_eq!(layers(&sent), [0, 1, 2], "after {len} bytes");
+        assert_one_stream(&sent);
+        assert_eq!(layers(&call.picture(false)), [0, 1, 2]);
+    }
+}
+
+/// Chromium gives up an AV1 picture of several layers that nothing tells apart.
+#[test]
+fn who_takes_no_descriptors_gets_the_smallest_av1_picture() {
+    let mut call = Call::with(false);
+    let mut sent = call.picture(true);
+    for n in 1..20 {
+        sent.extend(call.picture(n % 8 == 0));
+    }
+    assert_eq!(layers(&sent), [0]);
+    assert_eq!(sent.len(), 40);
+    assert_one_stream(&sent);
+    call.wish(LayerLimit::Best);
+    assert_eq!(layers(&call.picture(true)), [0]);
+}
+
+#[test]
+fn who_takes_no_descriptors_is_told_that_this_is_why() {
+    let mut call = Call::with(false);
+    let why = |call: &mut Call, largest| {
+        call.wish(largest);
+        for n in 0..40 {
+            call.picture(n == 0);
+        }
+        let explained = call.world.engine.explain(SessionId(2), TrackId(2));
+        let explained = explained.unwrap();
+        assert_eq!(explained.layers.len(), 3, "what there is");
+        let lowest = explained.layers[0].choice;
+        assert_eq!(
+            (explained.current, explained.target),
+            (Some(lowest), Some(lowest))
+        );
+        assert_eq!(explained.next_bps, None);
+        explained.reason
+    };
+    assert_eq!(why(&mut call, LayerLimit::Best), Some(Reason::Unsupported));
+    let tile = LayerLimit::Size {
+        width: 640,
+        height: 360,
+    };
+    assert_eq!(why(&mut call, tile), Some(Reason::Unsupported));
+    // Not where it would have no more of it anyway.
+    assert_eq!(why(&mut call, LayerLimit::Small), Some(Reason::Size));
+    let ceiling = LayerLimit::Small;
+    let policy = Policy {
+        ceiling,
+        ..Policy::default()
+    };
+    let session = SessionId(2);
+    let command = Command::SetPolicy { session, policy };
+    let now = call.world.now;
+    call.world.engine.handle_command(now, command).unwrap();
+    assert_eq!(why(&mut call, LayerLimit::Best), Some(Reason::Policy));
+}
+
+/// The decode targets that are active after each of the packets, as its receiver knows them.
+fn active(known: &mut Dependencies, sent: &[Sent]) -> Vec<u32> {
+    let told = sent.iter().map(|sent| {
+        let descriptor = sent.extensions().dependency_descriptor.unwrap();
+        known.read(descriptor).unwrap();
+        known.active_decode_targets()
+    });
+    told.collect()
+}
+
+#[test]
+fn receivers_are_told_what_can_be_decoded_of_what_they_are_sent() {
+    let mut call = Call::new();
+    let mut known = Dependencies::new();
+    for n in 0..2 {
+        let all = call.picture(n == 0);
+        assert_eq!(active(&mut known, &all), [0b111; 6]);
+        let told = |sent: &Sent| sent.extensions().dependency_descriptor.unwrap().len();
+        assert_eq!(told(&all[5]), 3, "who is sent everything need not be told");
+    }
+    call.wish(LayerLimit::Small);
+    for keyframe in [false, false, true, false] {
+        let small = call.picture(keyframe);
+        assert_eq!(active(&mut known, &small), [0b001; 2]);
+        // Whichever is lost, the next one says it as well.
+        for sent in &small {
+            let mut late = known.clone();
+            let descriptor = sent.extensions().dependency_descriptor.unwrap();
+            let frame = late.read(descriptor).unwrap();
+            assert_eq!(frame.active_decode_targets, Some(0b001));
+        }
+    }
+    call.wish(LayerLimit::Size {
+        width: 640,
+        height: 360,
+    });
+    assert_eq!(active(&mut known, &call.picture(false)), [0b001; 2]);
+    assert_eq!(active(&mut known, &call.picture(true)), [0b011; 4]);
+    call.wish(LayerLimit::Best);
+    assert_eq!(active(&mut known, &call.picture(false)), [0b011; 4]);
+    assert_eq!(active(&mut known, &call.picture(true)), [0b111; 6]);
+}
+
+#[test]
+fn a_repetition_tells_what_the_packet_told() {
+    let mut call = Call::new();
+    call.wish(LayerLimit::Small);
+    call.picture(true);
+    let sent = call.picture(false);
+    let lost = &sent[0];
+    let seq = lost.header().sequence_number;
+    call.world.advance_ms(100);
+    call.world.take_sent();
+    call.world.rtcp(call.bob, |w: &mut RtcpWriter<'_>| {
+        w.nack(1, SLOT, [seq]).unwrap();
+    });
+    let again = call.world.take_sent();
+    let descriptor = |sent: &Sent| {
+        let descriptor = sent.extensions().dependency_descriptor;
+        descriptor.unwrap().to_vec()
+    };
+    assert_eq!(descriptor(&again[0]), descriptor(lost));
 }
 
 /// The numbers go on without a gap, and each picture ends with a marker bit.
@@ -203,15 +353,15 @@ fn what_there_is_can_be_asked_with_sizes_and_bitrates() {
 
 /// Three temporal layers, 0 2 1 2; the first of each higher layer in a group depends on the base
 /// alone.
-fn vp8_picture(camera: &mut Source, n: u16) -> Vec<u8> {
+fn vp8_picture(camera: &mut Source, n: u16, keyframe: bool, bytes: usize) -> Vec<u8> {
     let temporal = [0, 2, 1, 2][usize::from(n % 4)];
     let sync = u8::from(n % 4 == 1 || n % 4 == 2);
     let [high, low] = (n & 0x7fff).to_be_bytes();
     let mut payload = vec![0x90, 0xe0, 0x80 | high, low, (n / 4) as u8];
     payload.push(temporal << 6 | sync << 5);
-    payload.push(u8::from(n != 0));
+    payload.push(u8::from(!keyframe));
     payload.extend([0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00]);
-    payload.resize(1000, temporal);
+    payload.resize(bytes, temporal);
     let packet = camera.packet(true, &payload);
     camera.timestamp = camera.timestamp.wrapping_add(3000);
     packet
@@ -234,7 +384,7 @@ fn a_slower_link_gets_fewer_pictures_a_second_without_gaps_in_their_numbers() {
         for n in pictures {
             let limit = kbps * 1000;
             world.rtcp(bob, |w| w.remb(1, limit, &[SLOT]).unwrap());
-            let packet = vp8_picture(&mut camera, n);
+            let packet = vp8_picture(&mut camera, n, n == 0, 1000);
             world.rtp(alice, &packet);
             world.advance_ms(33);
             sent.extend(world.take_streams(bob).remove(&SLOT).unwrap_or_default());
@@ -258,6 +408,42 @@ fn a_slower_link_gets_fewer_pictures_a_second_without_gaps_in_their_numbers() {
 }
 
 #[test]
+fn a_quarter_of_the_larger_images_is_not_taken_for_more_than_all_of_the_smaller() {
+    let mut world = World::new();
+    let alice = world.join(1, session(vec![simulcast(2, &["q", "h"])], vec![]));
+    let mut config = session(vec![], slots(SLOT, 0, 1));
+    config.slot_extensions = Default::default();
+    config.extensions = Default::default();
+    let bob = world.join(2, config);
+    let mut small = Source::new(alice, Codec::Vp8, 100).named("s2", Some("q"));
+    let mut large = Source::new(alice, Codec::Vp8, 200).named("s2", Some("h"));
+    let mut run = |kbps: u64, pictures: core::ops::Range<u16>| {
+        let (mut smalls, mut larges) = (0, 0);
+        for n in pictures {
+            world.rtcp(bob, |w| w.remb(1, kbps * 1000, &[SLOT]).unwrap());
+            for (camera, bytes) in [(&mut small, 150), (&mut large, 1000)] {
+                let packet = vp8_picture(camera, n, n % 20 == 0, bytes);
+                world.rtp(alice, &packet);
+            }
+            world.advance_ms(33);
+            for sent in world.take_streams(bob).remove(&SLOT).unwrap_or_default() {
+                if sent.payload().len() < 500 {
+                    smalls += 1;
+                } else {
+                    larges += 1;
+                }
+            }
+        }
+        (smalls, larges)
+    };
+    // The small one takes 50 kbit/s; of the large one, all take 260, a half 130, a quarter 65.
+    run(120, 0..240);
+    assert_eq!(run(120, 240..280), (40, 0));
+    run(180, 280..480);
+    assert_eq!(run(180, 480..520), (0, 20));
+}
+
+#[test]
 fn priorities_and_policies_of_what_is_unknown_are_refused() {
     let mut call = Call::new();
     let unknown = [
@@ -267,7 +453,7 @@ fn priorities_and_policies_of_what_is_unknown_are_refused() {
         },
         Command::SetPriority {
             track: TrackId(99),
-            priority: 3,
+            priority: Some(3),
         },
     ];
     for command in unknown {

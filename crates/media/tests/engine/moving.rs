@@ -1,7 +1,7 @@
 //! Participants that change rooms, and tracks that are heard in more than one.
 
 use crosspoint_media::command::Command;
-use crosspoint_media::config::{RoomId, SessionId, SessionKey, TrackId, TrackSource};
+use crosspoint_media::config::{RoomId, SessionId, SessionKey, TrackId, TrackSource, Wish};
 use crosspoint_wire::codec::Codec;
 
 use crate::world::{ROOM, Source, World, receive, session, slots};
@@ -92,6 +92,47 @@ fn a_forwarded_track_stays_where_it_is_linked_when_its_owner_moves() {
     assert_eq!(seen_by(&mut world, &mut camera, people), [false, true]);
     move_to(&mut world, ROOM);
     assert_eq!(seen_by(&mut world, &mut camera, people), [true, true]);
+}
+
+#[test]
+fn a_wish_is_forgotten_when_its_track_leaves_the_listeners_room() {
+    let unwanted = Wish {
+        wanted: false,
+        ..Wish::default()
+    };
+    let (mut world, mut camera, people) = two_rooms();
+    link(&mut world, true);
+    world.wish(2, 1, unwanted);
+    world.wish(3, 1, unwanted);
+    assert_eq!(seen_by(&mut world, &mut camera, people), [false, false]);
+    link(&mut world, false);
+    link(&mut world, true);
+    assert_eq!(seen_by(&mut world, &mut camera, people), [false, true]);
+    move_to(&mut world, OTHER);
+    move_to(&mut world, ROOM);
+    assert_eq!(seen_by(&mut world, &mut camera, people), [true, true]);
+}
+
+#[test]
+fn who_moves_forgets_what_it_wished_in_the_room_before() {
+    let (mut world, _, [bob, _]) = two_rooms();
+    let unwanted = Wish {
+        wanted: false,
+        ..Wish::default()
+    };
+    let config = session(
+        vec![receive(2, TrackSource::Camera, 200)],
+        slots(5000, 0, 1),
+    );
+    world.put_session(2, ROOM, config);
+    let mut camera = Source::new(bob, Codec::Vp8, 200);
+    world.wish(1, 2, unwanted);
+    camera.send_frame(&mut world, true);
+    assert!(world.feeds(1).is_empty());
+    move_to(&mut world, OTHER);
+    move_to(&mut world, ROOM);
+    camera.send_frame(&mut world, true);
+    assert_eq!(world.feeds(1).len(), 1);
 }
 
 #[test]

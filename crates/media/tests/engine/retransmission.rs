@@ -91,6 +91,21 @@ fn what_was_never_sent_is_not_repeated() {
 }
 
 #[test]
+fn a_nack_that_names_thousands_is_looked_at_as_far_as_media_was_sent() {
+    let (mut world, _, bob) = call();
+    let first = world.take_sent()[0].header().sequence_number;
+    for _ in 0..20 {
+        world.rtcp(bob, |writer| {
+            let before = (1..1000).map(|n| first.wrapping_sub(1000 - n));
+            assert_eq!(writer.nack(77, SLOT, before).unwrap(), 999);
+        });
+    }
+    // A burst, then ten for each packet that was sent, and one refusal for each NACK.
+    let looked_at = world.counter("nacks_received");
+    assert!((4096..4096 + 100).contains(&looked_at), "{looked_at}");
+}
+
+#[test]
 fn rtx_streams_are_not_repaired_themselves() {
     let (mut world, _, bob) = call();
     let sent = world.take_streams(bob).remove(&SLOT).unwrap();

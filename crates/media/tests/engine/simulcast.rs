@@ -41,6 +41,15 @@ impl Call {
             .unwrap_or_default()
     }
 
+    /// How many of these packets bob is sent again when he misses them.
+    fn repeated(&mut self, lost: &[Sent]) -> usize {
+        let numbers = lost.iter().map(|s| s.header().sequence_number);
+        self.world.rtcp(self.bob, |writer| {
+            writer.nack(77, SLOT, numbers).unwrap();
+        });
+        self.world.take_sent().len()
+    }
+
     /// Which encodings fed a run of packets, by the byte that they are filled with.
     fn layers(sent: &[Sent]) -> Vec<usize> {
         let fill = |s: &Sent| usize::from(*s.payload().last().unwrap());
@@ -103,6 +112,21 @@ fn an_encoding_that_stops_is_left_for_a_lower_one_and_taken_again() {
     assert_eq!(Call::layers(&sent), [1]);
     let sent = call.frame(&[0, 1, 2], &[2]);
     assert_eq!(Call::layers(&sent), [1, 2]);
+}
+
+#[test]
+fn what_a_smaller_encoding_superseded_is_not_repeated() {
+    let mut call = Call::new();
+    let large = call.frame(&[0, 1, 2], &[0, 1, 2]);
+    let small = Wish {
+        wanted: true,
+        largest: LayerLimit::Small,
+    };
+    call.world.wish(2, 2, small);
+    let falling = call.frame(&[0, 1, 2], &[0]);
+    assert_eq!(Call::layers(&falling), [0]);
+    assert_eq!(call.repeated(&large), 0, "nobody needs them");
+    assert_eq!(call.repeated(&falling), falling.len());
 }
 
 #[test]

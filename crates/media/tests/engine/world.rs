@@ -58,6 +58,7 @@ pub(crate) fn payload(codec: Codec) -> PayloadConfig {
             _ => Profile::None,
         },
         rtx,
+        red: None,
         nack: video,
         pli: video,
         fir: false,
@@ -119,6 +120,8 @@ pub(crate) fn slots(base: Ssrc, audio: u16, video: u16) -> Vec<SlotConfig> {
         rtx_ssrc: (kind == MediaKind::Video).then_some(base + 10 * i as u32 + 1),
         payloads: payloads(kind),
         pair,
+        transport_cc: true,
+        descriptors: true,
     };
     audio.chain(video).enumerate().map(slot).collect()
 }
