@@ -18,6 +18,8 @@ use crate::world::ROOM;
 
 /// Payload type of Opus, the same in all sessions.
 pub const OPUS: PayloadType = 111;
+/// Payload type of Opus with earlier Opus (RFC 2198), as browsers number it.
+pub const RED: PayloadType = 63;
 /// Payload type of VP8.
 pub const VP8: PayloadType = 96;
 /// Payload type of VP8's repairs.
@@ -206,6 +208,8 @@ fn slots(config: &PeerConfig, rng: &mut Rng) -> Vec<SlotConfig> {
         rtx_ssrc: (kind == MediaKind::Video).then(|| rng.next_u64() as u32),
         payloads: vec![payload(kind)],
         pair: index as u16,
+        transport_cc: true,
+        descriptors: true,
     };
     let audio = (0..config.audio_slots).map(|i| (MediaKind::Audio, 'a', i));
     let video = (0..config.video_slots).map(|i| (MediaKind::Video, 'v', i));
@@ -222,6 +226,7 @@ fn payload(kind: MediaKind) -> PayloadConfig {
         codec: if video { Codec::Vp8 } else { Codec::Opus },
         profile: Profile::None,
         rtx: video.then_some(VP8_RTX),
+        red: (!video).then_some(RED),
         nack: video,
         pli: video,
         fir: false,

@@ -15,6 +15,7 @@ use crosspoint_wire::codec::MediaKind;
 use crosspoint_wire::ext::ExtensionIds;
 use crosspoint_wire::ids::{Mid, Ssrc};
 use crosspoint_wire::num::SeqUnwrapper;
+use crosspoint_wire::payload::red::Red;
 use crosspoint_wire::rtcp::{Compound, ReportBlock, RtcpPacket, RtcpWriter, SenderInfo};
 use crosspoint_wire::rtp::RtpView;
 use crosspoint_wire::time::Time;
@@ -68,6 +69,8 @@ pub struct ReceiverSlot {
     pub sender_reports: Vec<(SenderInfo, Time)>,
     /// Packets that came on the repair stream.
     pub repaired: u64,
+    /// Packets that took earlier ones along.
+    pub redundant: u64,
     /// Packets of nothing but padding.
     pub padding: u64,
     /// PLIs sent.
@@ -218,6 +221,7 @@ impl ReceiverSlot {
             log: SlotLog::default(),
             sender_reports: Vec::new(),
             repaired: 0,
+            redundant: 0,
             padding: 0,
             plis: 0,
             numbers: SeqUnwrapper::new(),
@@ -248,7 +252,11 @@ impl ReceiverSlot {
 
     fn on_rtp(&mut self, now: Time, packet: &RtpView<'_>, tolerates_damage: bool) {
         let format = &self.config.payloads[0];
-        let (seq, payload, by_repair) = if packet.ssrc() == self.config.ssrc {
+        let red = format.red == Some(packet.payload_type());
+        let (seq, payload, by_repair) = if red {
+            let own = self.on_redundant(now, packet);
+            (packet.sequence_number(), own, false)
+        } else if packet.ssrc() == self.config.ssrc {
             assert_eq!(packet.payload_type(), format.payload_type, "payload type");
             (packet.sequence_number(), packet.payload(), false)
         } else {
@@ -286,6 +294,18 @@ impl ReceiverSlot {
             at: now,
             by_repair,
         });
+    }
+
+    /// Notes the packets that one took along; returns its own payload.
+    fn on_redundant<'a>(&mut self, now: Time, packet: &RtpView<'a>) -> &'a [u8] {
+        let red = Red::parse(packet.payload()).expect("the server sends well-formed RED");
+        self.redundant += 1;
+        for block in red.earlier() {
+            let found = read_payload(block.payload, false).expect("a whole payload");
+            let timestamp = packet.timestamp().wrapping_sub(block.offset);
+            self.log.push_along(found.stamp, timestamp, now);
+        }
+        red.payload
     }
 
     fn poll(&mut self, now: Time, repairs: bool, out: &mut Outbox) {

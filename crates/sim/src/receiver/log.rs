@@ -30,6 +30,8 @@ pub struct Arrived {
 #[derive(Debug, Default)]
 pub struct SlotLog {
     arrived: Vec<Arrived>,
+    /// What came along with later packets: it has a time, but no number.
+    along: Vec<(Stamp, u32, Time)>,
     span: Option<(u64, u64)>,
 }
 
@@ -52,6 +54,10 @@ impl SlotLog {
         let (first, highest) = self.span.unwrap_or((seq, seq));
         self.span = Some((first.min(seq), highest.max(seq)));
         self.arrived.push(arrived);
+    }
+
+    pub(super) fn push_along(&mut self, stamp: Stamp, timestamp: u32, at: Time) {
+        self.along.push((stamp, timestamp, at));
     }
 
     /// Nothing came.
@@ -82,12 +88,16 @@ impl SlotLog {
         firsts.into_values().collect()
     }
 
-    /// When each packet of a source stream came first, by its number there.
+    /// When each packet of a source stream came first, by itself or along with a later one, by its
+    /// number there.
     #[must_use]
     pub fn arrivals_of(&self, stream: u32) -> HashMap<u32, Time> {
         let mut arrivals = HashMap::new();
-        for arrived in self.arrived.iter().filter(|a| a.stamp.stream == stream) {
-            arrivals.entry(arrived.stamp.packet).or_insert(arrived.at);
+        let by_itself = self.arrived.iter().map(|a| (a.stamp, a.at));
+        let along = self.along.iter().map(|&(stamp, _, at)| (stamp, at));
+        for (stamp, at) in by_itself.chain(along).filter(|(s, _)| s.stream == stream) {
+            let first = arrivals.entry(stamp.packet).or_insert(at);
+            *first = at.min(*first);
         }
         arrivals
     }
@@ -136,6 +146,15 @@ impl SlotLog {
         for a in &self.arrived {
             let first = by_number.entry(a.ext_seq).or_insert(a.stamp);
             assert_eq!(*first, a.stamp, "one number for two packets: {a:?}");
+        }
+        let by_source = |stamp: &Stamp| (stamp.stream, stamp.packet);
+        let mut times: HashMap<_, u32> = HashMap::new();
+        for a in &self.arrived {
+            times.insert(by_source(&a.stamp), a.timestamp);
+        }
+        for (stamp, timestamp, _) in &self.along {
+            let own = times.get(&by_source(stamp)).unwrap_or(timestamp);
+            assert_eq!(own, timestamp, "two times for one packet: {stamp:?}");
         }
         for pair in self.in_sequence().windows(2) {
             let [a, b] = pair else { continue };

@@ -5,5 +5,6 @@
 
 mod cellular;
 mod chart;
+mod narrow;
 mod plan;
 mod rfc8867;

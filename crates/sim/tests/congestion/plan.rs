@@ -202,21 +202,7 @@ impl Stage {
                     self.world.set_links(viewer, up, LinkConfig::delay_ms(50));
                 }
             }
-            Step::Join => {
-                let tracks = self.publishes.map(|bps| camera("own", &[bps]));
-                let viewer = self.world.join(PeerConfig {
-                    tracks: tracks.into_iter().collect(),
-                    audio_slots: 1,
-                    video_slots: 1,
-                    up: LinkConfig::delay_ms(50),
-                    down: LinkConfig::delay_ms(50),
-                    feedback: CongestionFeedback::TransportCc,
-                    ..PeerConfig::default()
-                });
-                self.world.put_behind(viewer, self.bottleneck);
-                self.viewers.push(viewer);
-                self.paused.push(false);
-            }
+            Step::Join => self.join(1),
             Step::Pause(viewer, paused) => {
                 self.paused[viewer] = paused;
                 let track = self.world.peer(self.publisher).track(mid("cam"));
@@ -232,9 +218,32 @@ impl Stage {
         }
     }
 
+    /// One more viewer comes, who hears as many voices.
+    pub(crate) fn join(&mut self, audio_slots: usize) {
+        let tracks = self.publishes.map(|bps| camera("own", &[bps]));
+        let viewer = self.world.join(PeerConfig {
+            tracks: tracks.into_iter().collect(),
+            audio_slots,
+            video_slots: 1,
+            up: LinkConfig::delay_ms(50),
+            down: LinkConfig::delay_ms(50),
+            feedback: CongestionFeedback::TransportCc,
+            ..PeerConfig::default()
+        });
+        self.world.put_behind(viewer, self.bottleneck);
+        self.viewers.push(viewer);
+        self.paused.push(false);
+    }
+
     fn set_capacity(&mut self, bps: u64) {
         self.capacity_bps = bps;
         let config = path(Some(bps), 0);
+        self.world.shared_link_mut(self.bottleneck).set(config);
+    }
+
+    /// Makes the bottleneck another one than [`path`] describes.
+    pub(crate) fn set_bottleneck(&mut self, config: LinkConfig) {
+        self.capacity_bps = config.rate_bps.unwrap_or(u64::MAX);
         self.world.shared_link_mut(self.bottleneck).set(config);
     }
 

@@ -11,6 +11,7 @@ mod keyframes;
 mod lip_sync;
 mod long_runs;
 mod loss;
+mod neighbours;
 mod random_relays;
 mod random_scripts;
 mod reports;

@@ -106,8 +106,7 @@ impl Script {
             10 => self.world.set_connected(someone, yes),
             11 => {
                 let room = self.pick(&[ROOM, OTHER_ROOM]);
-                self.world.peer_mut(someone).room = room;
-                self.world.command(Command::MoveSession { session, room });
+                self.go(someone, room);
             }
             _ => {
                 let room = self.pick(&[ROOM, OTHER_ROOM]);
@@ -120,9 +119,37 @@ impl Script {
                 self.linked.retain(|&l| l != (track, room));
                 if linked {
                     self.linked.push((track, room));
+                } else if self.world.peer(someone).room != room {
+                    self.withdraw(track, room);
                 }
             }
         }
+    }
+
+    fn go(&mut self, who: usize, room: RoomId) {
+        let session = self.world.peer(who).session;
+        let from = core::mem::replace(&mut self.world.peer_mut(who).room, room);
+        self.world.command(Command::MoveSession { session, room });
+        if from == room {
+            return;
+        }
+        self.unwanted.retain(|u| u.0 != session);
+        for name in [CAMERA, MICROPHONE] {
+            let track = self.world.peer(who).track(mid(name)).unwrap();
+            if !self.linked.contains(&(track, from)) {
+                self.withdraw(track, from);
+            }
+        }
+    }
+
+    /// What listeners wished of a track goes when it is not offered to their room any more.
+    fn withdraw(&mut self, track: TrackId, room: RoomId) {
+        let world = &self.world;
+        let listens = |session| {
+            let mut people = self.present.iter().map(|&p| world.peer(p));
+            people.any(|p| p.session == session && p.room == room)
+        };
+        self.unwanted.retain(|u| u.1 != track || !listens(u.0));
     }
 
     fn join(&mut self) {
