@@ -34,6 +34,7 @@ const OPUS: PayloadConfig = PayloadConfig {
     codec: Codec::Opus,
     profile: CodecProfile::None,
     rtx: None,
+    red: None,
     nack: false,
     pli: false,
     fir: false,
@@ -163,6 +164,8 @@ impl Peer {
             rtx_ssrc: None,
             payloads: vec![OPUS],
             pair: n as u16,
+            transport_cc: false,
+            descriptors: false,
         };
         let config = SessionConfig {
             receive: vec![self.receive_config()],

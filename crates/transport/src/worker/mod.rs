@@ -37,7 +37,7 @@ use tokio::sync::mpsc;
 use self::clock::Clock;
 use self::core::{Core, Plan};
 use self::links::Links;
-use self::outbox::{Outbox, Roster};
+use self::outbox::{Outbox, Roster, give_back};
 use self::relays::Relays;
 pub(crate) use self::relays::{BATCHES_MAX, Batch, RelayDoor};
 use self::taps::Taps;
@@ -151,6 +151,8 @@ struct Worker {
     turn_began: Time,
     /// Queues that were not emptied in the last turn.
     more: bool,
+    /// Something had arrived before this turn was allowed to begin.
+    is_dense: bool,
 }
 
 /// What the poller said about a port and what it was told.
@@ -207,6 +209,7 @@ impl Worker {
             next_tcp_sweep: Time::ZERO,
             turn_began: Time::ZERO,
             more: false,
+            is_dense: false,
         })
     }
 
@@ -276,14 +279,27 @@ impl Worker {
 
     /// Sleeps until something is ready or due.
     fn wait(&mut self, core: &Core, readiness: &mut Events) -> io::Result<()> {
-        let busy =
-            self.more || !self.readable.is_empty() || self.ports.iter().any(|port| port.readable);
-        let timeout = if busy {
-            Some(Duration::ZERO)
-        } else {
-            self.sleep_time(core)
-        };
-        self.more = false;
+        let more = std::mem::take(&mut self.more);
+        if more || !self.readable.is_empty() || self.ports.iter().any(|port| port.readable) {
+            return self.look(readiness, Some(Duration::ZERO));
+        }
+        // Where something comes before the next turn may begin, it is there after that time: one
+        // sleep instead of two.
+        if self.is_dense {
+            self.gather();
+            self.look(readiness, Some(Duration::ZERO))?;
+            self.is_dense = !readiness.is_empty();
+            if self.is_dense {
+                return Ok(());
+            }
+        }
+        self.look(readiness, self.sleep_time(core))?;
+        self.is_dense = self.gather();
+        Ok(())
+    }
+
+    /// Asks the poller what is ready, for so long.
+    fn look(&mut self, readiness: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(readiness, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
@@ -304,18 +320,18 @@ impl Worker {
                 }
             }
         }
-        if !busy {
-            self.gather();
-        }
         Ok(())
     }
 
-    /// Lets more arrive if the turn before began only just now: see [`TURN_MIN`].
-    fn gather(&self) {
+    /// Lets more arrive if the turn before began only just now, and says whether it did: see
+    /// [`TURN_MIN`].
+    fn gather(&self) -> bool {
         let since = self.plan.clock.now().since(self.turn_began);
-        if let Some(rest) = TURN_MIN.checked_sub(since) {
+        let rest = TURN_MIN.checked_sub(since);
+        if let Some(rest) = rest {
             std::thread::sleep(rest);
         }
+        rest.is_some()
     }
 
     /// `None`: until woken.
@@ -473,6 +489,7 @@ impl Worker {
             self.roster.note_event(&event);
             self.outbox.push(event);
         }
+        give_back(&mut core.events);
         self.outbox.pass();
     }
 }

@@ -15,6 +15,10 @@ use crate::api::{Command, Event, WorkerId};
 /// plane has stood still for long and will be told nothing but old stories.
 const WAITING_MAX: usize = 16_384;
 
+/// Events that an empty queue keeps memory for. A burst, such as the end of a large room, takes
+/// more, and gives it back.
+const KEPT: usize = 512;
+
 /// How soon a full channel is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(10);
 
@@ -91,6 +95,7 @@ impl Outbox {
             self.waiting.push_back(speakers);
             self.pass_waiting();
         }
+        give_back(&mut self.waiting);
     }
 
     fn pass_waiting(&mut self) {
@@ -114,6 +119,13 @@ impl Outbox {
     /// Whether to try again soon.
     pub(super) fn is_waiting(&self) -> bool {
         self.blocked || !self.speakers.is_empty()
+    }
+}
+
+/// Returns what a burst has taken, once it is over.
+pub(super) fn give_back(queue: &mut VecDeque<Event>) {
+    if queue.is_empty() && queue.capacity() > 2 * KEPT {
+        queue.shrink_to(KEPT);
     }
 }
 
@@ -280,6 +292,25 @@ mod tests {
             last = std::iter::from_fn(|| receiver.try_recv().ok()).last();
         }
         assert!(matches!(last, Some((_, Event::Closed { .. }))), "{last:?}");
+    }
+
+    #[test]
+    fn memory_for_a_burst_is_given_back_when_it_is_over() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut outbox = Outbox::new(WorkerId(0), sender);
+        for session in 0..WAITING_MAX as u64 {
+            outbox.push(lasting(session));
+        }
+        assert!(outbox.waiting.capacity() >= WAITING_MAX);
+        while !outbox.waiting.is_empty() {
+            outbox.pass();
+            while receiver.try_recv().is_ok() {}
+        }
+        let kept = outbox.waiting.capacity();
+        assert!((1..=2 * KEPT).contains(&kept), "{kept}");
+        outbox.push(lasting(0));
+        outbox.pass();
+        assert_eq!(outbox.waiting.capacity(), kept, "what is usual stays");
     }
 
     #[test]
