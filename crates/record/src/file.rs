@@ -10,8 +10,9 @@ use crate::Micros;
 use crate::disk::{Disk, DiskFile};
 use crate::matroska::{Muxer, TrackEntry};
 
-/// How long frames wait to be written together.
-const FLUSH_US: Micros = 300_000;
+/// How long after their time frames may wait to be written together. What has waited for packets that
+/// were missing waits no longer: a crash costs no more than a second of either.
+const FLUSH_US: Micros = 500_000;
 
 /// More than this is written at once.
 const FLUSH_BYTES: usize = 256 << 10;
@@ -30,7 +31,8 @@ pub(crate) struct TrackFile {
     /// Where the next bytes go.
     len: u64,
     out: Vec<u8>,
-    flushed: Micros,
+    /// Time of the first frame that waits.
+    oldest: Micros,
     last_ms: u64,
     dirty: bool,
 }
@@ -58,7 +60,7 @@ impl TrackFile {
             muxer,
             len: front.len() as u64,
             out: Vec::new(),
-            flushed: zero,
+            oldest: zero,
             last_ms: 0,
             dirty: true,
         })
@@ -82,7 +84,7 @@ impl TrackFile {
             ),
         };
         if !self.muxer.is_waiting() {
-            self.flushed = now;
+            self.oldest = at.min(now);
         }
         self.last_ms = at_ms;
         self.frames += 1;
@@ -95,7 +97,7 @@ impl TrackFile {
 
     /// Writes what has waited long enough.
     pub(crate) fn tick(&mut self, now: Micros) -> io::Result<()> {
-        if self.muxer.is_waiting() && now - self.flushed >= FLUSH_US {
+        if self.muxer.is_waiting() && now - self.oldest >= FLUSH_US {
             self.muxer.close_cluster(&mut self.out);
         }
         self.write_out()

@@ -37,8 +37,8 @@ pub struct Finisher {
     backlog: Arc<AtomicU64>,
     composing: Semaphore,
     delivering: Semaphore,
-    /// Before a second try.
-    pub(crate) pause_first: Duration,
+    /// Before a second try, and at most.
+    pub(crate) pauses: (Duration, Duration),
 }
 
 /// A recording that is where it shall be, or of which that is known that it will not be.
@@ -62,23 +62,25 @@ impl Finisher {
             // ffmpeg takes all that there is.
             composing: Semaphore::new(1),
             delivering: Semaphore::new(DELIVERIES_MAX),
-            pause_first: PAUSE_FIRST,
+            pauses: (PAUSE_FIRST, PAUSE_MAX),
         }
     }
 
     /// Does what is left to be done for a recording that has ended, or that a server which is gone
-    /// left behind. Waits for a store that is away as long as that takes.
+    /// left behind; `ended` is why, should its manifest not say it. Waits for a store that is away as
+    /// long as that takes.
     ///
     /// # Errors
-    /// The system's, when its folder cannot be read or written.
-    pub async fn finish(&self, id: &str) -> io::Result<Finished> {
+    /// The system's, when its folder cannot be read or written. Nothing is lost then: it goes on where
+    /// it ended when it is tried again.
+    pub async fn finish(&self, id: &str, ended: Reason) -> io::Result<Finished> {
         if !manifest::is_id(id) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let folder = self.folder.join(id);
         let mut manifest = {
             let folder = folder.clone();
-            spawn_blocking(move || recover::close(&folder))
+            spawn_blocking(move || recover::close(&folder, ended))
                 .await
                 .map_err(io::Error::other)??
         };
@@ -165,7 +167,7 @@ impl Finisher {
             }
             _ => last,
         };
-        let mut tries = Tries::new(self.pause_first);
+        let mut tries = Tries::new(self.pauses);
         for index in 0..manifest.files.len() {
             let file = manifest.files.get(index).filter(|file| !file.delivered);
             let Some(name) = file.map(|file| file.name.clone()) else {
@@ -178,7 +180,7 @@ impl Finisher {
                     return manifest.write(folder, true);
                 }
             }
-            tries = Tries::new(self.pause_first);
+            tries = Tries::new(self.pauses);
             if let Some(file) = manifest.files.get_mut(index) {
                 file.delivered = true;
             }
@@ -214,14 +216,16 @@ impl Finisher {
 /// How patient a delivery still is.
 struct Tries {
     pause: Duration,
+    pause_max: Duration,
     refusals: u32,
     told: bool,
 }
 
 impl Tries {
-    const fn new(pause: Duration) -> Self {
+    const fn new((pause, pause_max): (Duration, Duration)) -> Self {
         Self {
             pause,
+            pause_max,
             refusals: 0,
             told: false,
         }
@@ -244,7 +248,7 @@ impl Tries {
             return Ok(false);
         }
         tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.pause = (self.pause * 2).min(self.pause_max);
         Ok(true)
     }
 }

@@ -28,6 +28,7 @@ mod finish;
 mod matroska;
 mod recover;
 mod reorder;
+mod still;
 mod tape;
 mod timeline;
 
@@ -35,6 +36,7 @@ pub use finish::{Finished, Finisher};
 pub use manifest::{Manifest, Mode, State};
 pub use recorder::{Recorder, RecorderEvent};
 pub use recover::unfinished;
+pub use still::still;
 
 use crosspoint_wire::time::NtpTime;
 

@@ -290,12 +290,19 @@ impl Manifest {
     pub fn write(&self, folder: &Path, durable: bool) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::from)?;
         let new = folder.join(".manifest.json.new");
-        let mut file = File::create(&new)?;
-        file.write_all(&text)?;
-        if durable {
-            file.sync_all()?;
+        let put = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&text)?;
+            if durable {
+                file.sync_all()?;
+            }
+            fs::rename(&new, folder.join(FILE_NAME))
+        };
+        if let Err(error) = put() {
+            // A disk that is full is not to be filled with halves.
+            let _ = fs::remove_file(&new);
+            return Err(error);
         }
-        fs::rename(&new, folder.join(FILE_NAME))?;
         if durable {
             File::open(folder)?.sync_all()?;
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crosspoint_media::config::{PayloadConfig, RelayId};
 use crosspoint_media::tap::TapDoor;
@@ -241,6 +241,22 @@ impl Recorder {
             reason,
             at,
         })
+    }
+
+    /// How long a recording that goes on has lasted, in milliseconds. Its manifest on the disk is as old
+    /// as the last change in it.
+    #[must_use]
+    pub fn elapsed_ms(&self, manifest: &Manifest) -> u64 {
+        let started = Micros::try_from(manifest.started_us).unwrap_or(Micros::MAX);
+        u64::try_from((self.clock.now() - started) / 1000).unwrap_or(0)
+    }
+
+    /// How long ago its thread last came round, which takes it less than a second: longer, and its disk
+    /// stands still, or it has died.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        let now = u64::try_from(self.clock.now()).unwrap_or_default();
+        Duration::from_micros(now.saturating_sub(self.counters.last_turn.get()))
     }
 
     /// How much waits for a store, for the quota: kept by the

@@ -41,9 +41,12 @@ fn is_finished(manifest: &Manifest) -> bool {
     }
 }
 
-/// Closes the files of a recording that was not ended, and says so in its manifest. Doing it again
-/// changes nothing.
-pub(crate) fn close(folder: &Path) -> io::Result<Manifest> {
+/// Closes the files of a recording that nobody closed, and says so in its manifest; why it ended, if
+/// that does not say it yet, is `ended`. Doing it again changes nothing.
+///
+/// # Errors
+/// The system's, e.g. that the disk is full: what was written is all there, and it may be tried again.
+pub(crate) fn close(folder: &Path, ended: Reason) -> io::Result<Manifest> {
     let mut manifest = Manifest::read(folder)?;
     if manifest.state != State::Recording {
         return Ok(manifest);
@@ -68,11 +71,13 @@ pub(crate) fn close(folder: &Path) -> io::Result<Manifest> {
                 file.bytes = bytes;
                 end_ms = end_ms.max(file.offset_ms + file.duration_ms);
             }
-            Err(error) => {
+            // Not even its front was written, or somebody took it away.
+            Err(error) if is_no_file(&error) => {
                 let name = &file.name;
                 tracing::warn!(recording = manifest.id, name, %error, "a file cannot be closed");
-                file.bytes = 0;
+                file.frames = 0;
             }
+            Err(error) => return Err(error),
         }
     }
     // A file without a frame is none, and players would stumble over it.
@@ -87,20 +92,36 @@ pub(crate) fn close(folder: &Path) -> io::Result<Manifest> {
             .end_ms
             .max(track.start_ms)
             .min(end_ms.max(track.start_ms));
+        // What is not in a file has no gaps either.
+        track.gaps.retain(|gap| gap.start_ms < end_ms);
+        for gap in &mut track.gaps {
+            gap.duration_ms = gap.duration_ms.min(end_ms - gap.start_ms);
+        }
         let files = manifest.files.iter();
         if !files.clone().any(|f| f.track.as_ref() == Some(&track.sid)) {
-            track.reason = Some(Reason::NoMedia);
+            track.reason = Some(match track.packets {
+                0 => Reason::NoMedia,
+                _ => Reason::NoKeyframe,
+            });
         }
     }
     manifest.duration_ms = end_ms;
     manifest.ended_at = Some(manifest::rfc3339(manifest.started_us + end_ms * 1000));
     manifest.bytes = manifest.files.iter().map(|file| file.bytes).sum();
+    let reason = manifest.reason.unwrap_or(ended);
     (manifest.state, manifest.reason) = match manifest.files.is_empty() {
-        true => (State::Aborted, Some(Reason::NoMedia)),
-        false => (State::Composing, Some(Reason::Crashed)),
+        true if reason.is_good() => (State::Aborted, Some(Reason::NoMedia)),
+        true => (State::Aborted, Some(reason)),
+        false => (State::Composing, Some(reason)),
     };
     manifest.write(folder, true)?;
     Ok(manifest)
+}
+
+/// Whether there is nothing to be closed, however often it is tried.
+fn is_no_file(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), InvalidData | NotFound | UnexpectedEof)
 }
 
 /// Files that were made after the manifest was put on the disk the last time.

@@ -10,20 +10,20 @@
     reason = "the recorder that is killed talks to the test by its output"
 )]
 
+mod common;
+
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crosspoint_media::config::{PayloadConfig, RelayId};
-use crosspoint_media::tap::{TapBatch, TapDoor, TapMessage, TapPacket};
-use crosspoint_record::manifest::{Format, Manifest, Mode, OnFailure, Participant, Reason, State};
-use crosspoint_record::recorder::{Recorder, Request, TrackRequest};
+use common::{Clip, frames, request, send, track};
+use crosspoint_record::manifest::{Manifest, Reason, State};
+use crosspoint_record::recorder::Recorder;
 use crosspoint_record::{Finisher, unfinished, verify::verify};
-use crosspoint_wire::codec::{Codec, MediaKind, Profile};
-use crosspoint_wire::time::NtpTime;
+use crosspoint_wire::codec::Codec;
 
 /// Recorders that live at a time.
 const AT_ONCE: usize = 10;
@@ -69,39 +69,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Real VP8, so that decoders have something to complain about.
-struct Clip {
-    file: tempfile::TempDir,
-}
-
-impl Clip {
-    fn encode() -> Self {
-        let file = tempfile::tempdir().expect("a temporary folder");
-        let source = "testsrc2=size=160x120:rate=25:duration=4";
-        let status = Command::new("ffmpeg")
-            .args(["-loglevel", "error", "-f", "lavfi", "-i", source])
-            .args([
-                "-c:v",
-                "libvpx",
-                "-g",
-                "25",
-                "-deadline",
-                "realtime",
-                "-b:v",
-                "200k",
-            ])
-            .arg(file.path().join("clip.ivf"))
-            .status()
-            .expect("ffmpeg is needed");
-        assert!(status.success(), "ffmpeg failed");
-        Self { file }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.file.path().join("clip.ivf")
-    }
-}
-
 /// Starts one, kills it, and looks; how many milliseconds are missing.
 fn kill_one(n: usize, clip: &Clip) -> Result<i64, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
@@ -137,7 +104,7 @@ fn kill_one(n: usize, clip: &Clip) -> Result<i64, String> {
     let finisher = Finisher::new(folder.path(), None, Arc::new(AtomicU64::new(0)));
     let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
     let finished = runtime
-        .block_on(finisher.finish(id))
+        .block_on(finisher.finish(id, Reason::Crashed))
         .map_err(|e| e.to_string())?;
     let manifest = finished.manifest;
     let lived = killed - begun;
@@ -203,16 +170,9 @@ fn decode_all(folder: &Path) -> Result<(), String> {
 /// Records until it is killed.
 fn record(folder: &Path) -> ! {
     let clip = std::env::var_os("CLIP").expect("CLIP");
-    let frames = ivf_frames(&std::fs::read(clip).expect("the clip"));
+    let frames = frames(Path::new(&clip));
     let (recorder, _events) = Recorder::start(folder, 0).expect("the recorder");
-    let request = Request {
-        room: "demo".to_owned(),
-        room_sid: "RM_1".to_owned(),
-        mode: Mode::Individual,
-        format: Format::Webm,
-        on_failure: OnFailure::Continue,
-    };
-    let id = recorder.begin(request).expect("a recording").id;
+    let id = recorder.begin(request()).expect("a recording").id;
     for (relay, codec) in [(1, Codec::Opus), (2, Codec::Vp8)] {
         recorder.track(&id, track(relay, codec)).expect("a track");
     }
@@ -220,98 +180,22 @@ fn record(folder: &Path) -> ! {
     let begun = Instant::now();
     println!("{}", unix_ms());
     std::io::stdout().flush().expect("stdout");
-    let mut sent = [0_u64, 0, 0];
+    let mut sent = 0;
     for tick in 0.. {
         let due = begun + Duration::from_millis(tick * 20);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        send(
-            &door,
-            1,
-            &mut sent[0],
-            tick * 960,
-            true,
-            &[0xf8, 0xff, 0xfe],
-        );
+        let now = unix_ms() as u64 * 1000;
+        send(&door, 1, now, (tick, tick * 960), true, &[0xf8, 0xff, 0xfe]);
         if tick % 2 == 0 {
-            let frame = &frames[(tick as usize / 2) % frames.len()];
-            let count = frame.chunks(1000).count();
-            for (index, chunk) in frame.chunks(1000).enumerate() {
-                let mut payload = vec![if index == 0 { 0x10 } else { 0x00 }];
-                payload.extend_from_slice(chunk);
-                send(
-                    &door,
-                    2,
-                    &mut sent[1],
-                    tick * 1800,
-                    index + 1 == count,
-                    &payload,
-                );
+            let payloads = &frames[(tick as usize / 2) % frames.len()];
+            for (index, payload) in payloads.iter().enumerate() {
+                let marker = index + 1 == payloads.len();
+                send(&door, 2, now, (sent, tick * 1800), marker, payload);
+                sent += 1;
             }
         }
     }
     unreachable!("there is always another tick")
-}
-
-fn send(door: &TapDoor, relay: u64, sent: &mut u64, timestamp: u64, marker: bool, payload: &[u8]) {
-    let mut message = Vec::new();
-    TapMessage::Packet(TapPacket {
-        encoding: 0,
-        epoch: 0,
-        marker,
-        payload_type: 96,
-        sequence_number: *sent as u16,
-        timestamp: timestamp as u32,
-        payload,
-    })
-    .write(&mut message);
-    *sent += 1;
-    let wall = NtpTime::from_unix_micros(unix_ms() as u64 * 1000);
-    let mut batch = TapBatch::new(Vec::new(), 0, None);
-    batch.push(RelayId(relay), wall, &message);
-    let _ = door.hand_over(batch);
-}
-
-fn track(relay: u64, codec: Codec) -> TrackRequest {
-    TrackRequest {
-        relay: RelayId(relay),
-        sid: format!("TR_{relay}"),
-        participant: Participant {
-            identity: "bob".to_owned(),
-            sid: "PA_1".to_owned(),
-            name: String::new(),
-        },
-        kind: codec.kind(),
-        source: match codec.kind() {
-            MediaKind::Audio => "microphone",
-            MediaKind::Video => "camera",
-        },
-        payloads: vec![PayloadConfig {
-            payload_type: 96,
-            codec,
-            profile: Profile::None,
-            rtx: None,
-            nack: true,
-            pli: true,
-            fir: false,
-        }],
-        size: (0, 0),
-        muted: false,
-    }
-}
-
-/// The frames of an IVF file.
-fn ivf_frames(file: &[u8]) -> Vec<Vec<u8>> {
-    let mut rest = file.get(32..).unwrap_or_default();
-    let mut frames = Vec::new();
-    while let Some((len, tail)) = rest.split_first_chunk::<4>() {
-        let len = u32::from_le_bytes(*len) as usize;
-        let Some(frame) = tail.get(8..8 + len) else {
-            break;
-        };
-        frames.push(frame.to_vec());
-        rest = &tail[8 + len..];
-    }
-    frames
 }
 
 fn unix_ms() -> i64 {

@@ -12,6 +12,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutResult,
 };
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::manifest::{FileEntry, Format, Manifest, Mode, OnFailure, Reason, State};
 use crate::{Finisher, verify};
@@ -22,6 +24,8 @@ struct Moody {
     inner: InMemory,
     failures: Mutex<u32>,
     refuses: bool,
+    /// Nothing is answered before.
+    away_until: Option<Instant>,
     puts: Mutex<Vec<String>>,
 }
 
@@ -31,6 +35,18 @@ impl Moody {
             inner: InMemory::new(),
             failures: Mutex::new(failures),
             refuses,
+            away_until: None,
+            puts: Mutex::default(),
+        })
+    }
+
+    fn away(time: Duration) -> Arc<Self> {
+        let away_until = Some(Instant::now() + time);
+        Arc::new(Self {
+            inner: InMemory::new(),
+            failures: Mutex::default(),
+            refuses: false,
+            away_until,
             puts: Mutex::default(),
         })
     }
@@ -47,6 +63,12 @@ impl Moody {
 
     /// Every second call fails until there were enough.
     fn mood(&self, what: &str) -> object_store::Result<()> {
+        if self.away_until.is_some_and(|end| Instant::now() < end) {
+            return Err(Error::Generic {
+                store: "moody",
+                source: "nobody is there".into(),
+            });
+        }
         let mut failures = self.failures.lock().unwrap();
         if *failures > 0 {
             *failures -= 1;
@@ -159,6 +181,9 @@ impl MultipartStore for Moody {
 
 const ID: &str = "RC_0123456789ab";
 
+/// Of its files.
+const BYTES: u64 = 1000 + (20 << 20);
+
 /// A folder with a recording of a small and a large file that has ended.
 fn recording() -> (tempfile::TempDir, Manifest) {
     let folder = tempfile::tempdir().unwrap();
@@ -194,7 +219,7 @@ fn recording() -> (tempfile::TempDir, Manifest) {
         started_us: 0,
         ended_at: None,
         duration_ms: 0,
-        bytes: 0,
+        bytes: BYTES,
         participants: Vec::new(),
         tracks: Vec::new(),
         files: vec![file("01-a.webm", 1000), file("02-b.webm", 20 << 20)],
@@ -208,7 +233,7 @@ fn recording() -> (tempfile::TempDir, Manifest) {
 /// One that does not wait long.
 fn hasty(folder: &tempfile::TempDir, store: Store, backlog: Arc<AtomicU64>) -> Finisher {
     let mut finisher = Finisher::new(folder.path(), Some(store), backlog);
-    finisher.pause_first = Duration::from_millis(1);
+    finisher.pauses = (Duration::from_millis(1), Duration::from_millis(60));
     finisher
 }
 
@@ -229,7 +254,7 @@ async fn everything_arrives_once_however_often_the_store_fails() {
         Some(moody.store()),
         Arc::new(AtomicU64::new(0)),
     );
-    let finished = finisher.finish(ID).await.unwrap();
+    let finished = finisher.finish(ID, Reason::Crashed).await.unwrap();
     assert_eq!(finished.manifest.state, State::Ready);
     assert_eq!(finished.url, format!("mem://test/{ID}"));
     let objects = arrived(&moody).await;
@@ -261,6 +286,34 @@ async fn everything_arrives_once_however_often_the_store_fails() {
     assert!(crate::unfinished(folder.path()).unwrap().is_empty());
 }
 
+/// Ten minutes with a thousandth of the pauses.
+#[tokio::test]
+async fn a_store_that_is_away_for_ten_minutes_is_waited_for() {
+    const AWAY: Duration = Duration::from_millis(600);
+    let (folder, _) = recording();
+    let moody = Moody::away(AWAY);
+    let backlog = Arc::new(AtomicU64::new(0));
+    let finisher = hasty(&folder, moody.store(), Arc::clone(&backlog));
+    let waiting = || backlog.load(std::sync::atomic::Ordering::Relaxed);
+    let start = Instant::now();
+    let finishing = finisher.finish(ID, Reason::Crashed);
+    let watch = async {
+        while waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        Manifest::read(&folder.path().join(ID)).unwrap().state
+    };
+    let (finished, state) = tokio::join!(finishing, watch);
+    // What waits counts for the quota meanwhile.
+    assert_eq!((state, waiting()), (State::Delivering, 0));
+    assert_eq!(finished.unwrap().manifest.state, State::Ready);
+    assert!(start.elapsed() >= AWAY);
+    assert_eq!(arrived(&moody).await.len(), 3);
+    // Nothing was sent twice.
+    let puts = moody.puts.lock().unwrap().clone();
+    assert_eq!(puts.iter().filter(|put| put.starts_with("part")).count(), 3);
+}
+
 #[tokio::test]
 async fn a_delivery_that_was_cut_off_goes_on_where_it_ended() {
     let (folder, _) = recording();
@@ -284,7 +337,7 @@ async fn a_delivery_that_was_cut_off_goes_on_where_it_ended() {
     moody.puts.lock().unwrap().clear();
 
     let finisher = hasty(&folder, store, Arc::new(AtomicU64::new(0)));
-    finisher.finish(ID).await.unwrap();
+    finisher.finish(ID, Reason::Crashed).await.unwrap();
     let puts = moody.puts.lock().unwrap().clone();
     assert!(puts.contains(&"part 2".to_owned()));
     assert!(!puts.contains(&"part 0".to_owned()) && !puts.contains(&"part 1".to_owned()));
@@ -297,7 +350,7 @@ async fn a_store_that_refuses_is_an_end_that_loses_nothing() {
     let moody = Moody::new(1000, true);
     let backlog = Arc::new(AtomicU64::new(0));
     let finisher = hasty(&folder, moody.store(), Arc::clone(&backlog));
-    let finished = finisher.finish(ID).await.unwrap();
+    let finished = finisher.finish(ID, Reason::Crashed).await.unwrap();
     assert_eq!(finished.manifest.state, State::Aborted);
     assert_eq!(finished.manifest.reason, Some(Reason::StoreRefused));
     assert!(folder.path().join(ID).join("02-b.webm").exists());
@@ -305,7 +358,7 @@ async fn a_store_that_refuses_is_an_end_that_loses_nothing() {
     // When it has thought better of it, a restart delivers.
     *moody.failures.lock().unwrap() = 0;
     assert_eq!(crate::unfinished(folder.path()).unwrap(), [ID]);
-    let finished = finisher.finish(ID).await.unwrap();
+    let finished = finisher.finish(ID, Reason::Crashed).await.unwrap();
     assert_eq!(finished.manifest.state, State::Ready);
     assert_eq!(arrived(&moody).await.len(), 3);
 }

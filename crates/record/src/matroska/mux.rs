@@ -15,6 +15,9 @@ const CLUSTER_MS_MAX: u64 = 30_000;
 /// Largest cluster; a frame may make it larger.
 const CLUSTER_BYTES: usize = 1 << 20;
 
+/// A cluster's id and, in eight bytes so that it can be written over, its size.
+const CLUSTER_HEAD: usize = 12;
+
 /// Smallest distance between cues.
 const CUE_INTERVAL_MS: u64 = 2_000;
 
@@ -120,6 +123,8 @@ impl Muxer {
         if !self.is_waiting() {
             self.cluster_at = at_ms;
             self.seekable = keyframe;
+            // Its size is not known yet.
+            self.cluster.bytes.extend(cluster_head(0));
             self.cluster.uint(id::TIMESTAMP, at_ms);
         }
         let relative = i16::try_from(at_ms.saturating_sub(self.cluster_at)).unwrap_or(i16::MAX);
@@ -140,12 +145,15 @@ impl Muxer {
         if self.seekable && last.is_none_or(|last| self.cluster_at >= last + CUE_INTERVAL_MS) {
             self.cues.push((self.cluster_at, self.written));
         }
-        let mut head = Writer::default();
-        head.id(id::CLUSTER);
-        head.size(self.cluster.bytes.len() as u64);
-        self.written += (head.bytes.len() + self.cluster.bytes.len()) as u64;
-        out.extend_from_slice(&head.bytes);
-        out.extend_from_slice(&self.cluster.bytes);
+        let head = cluster_head(self.cluster.bytes.len().saturating_sub(CLUSTER_HEAD));
+        if let Some(place) = self.cluster.bytes.first_chunk_mut() {
+            *place = head;
+        }
+        self.written += self.cluster.bytes.len() as u64;
+        match out.is_empty() {
+            true => core::mem::swap(out, &mut self.cluster.bytes),
+            false => out.extend_from_slice(&self.cluster.bytes),
+        }
         self.cluster.bytes.clear();
         self.seekable = false;
     }
@@ -154,6 +162,15 @@ impl Muxer {
     pub(crate) fn finish(&self, webm: bool, duration_ms: u64) -> Tail {
         Tail::new(webm, duration_ms, &self.cues, self.written)
     }
+}
+
+/// What begins a cluster whose content has so many bytes.
+fn cluster_head(len: usize) -> [u8; CLUSTER_HEAD] {
+    let mut head = [0; CLUSTER_HEAD];
+    let (id, size) = head.split_at_mut(4);
+    id.copy_from_slice(&id::CLUSTER.to_be_bytes());
+    size.copy_from_slice(&(1 << 56 | len as u64).to_be_bytes());
+    head
 }
 
 impl Tail {

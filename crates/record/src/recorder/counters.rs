@@ -8,6 +8,8 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(super) struct Counters {
             $($(#[$doc])* pub(super) $name: Counter,)*
+            /// When the thread last came round, on its clock: no total.
+            pub(super) last_turn: Counter,
         }
 
         impl Counters {
@@ -51,7 +53,7 @@ impl Counter {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

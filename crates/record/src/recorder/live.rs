@@ -16,6 +16,13 @@ use crate::{Micros, unix_micros};
 /// How long the last packets may take from the workers.
 const GRACE_US: Micros = 100_000;
 
+/// How old the totals of a recording under way may be on the disk, where all who ask read them.
+const TOTALS_AGE_US: Micros = 5_000_000;
+
+/// A worker's clock that is further from the recorder's than this began at another time of a wall clock
+/// that was set meanwhile.
+const CLOCKS_APART_US: Micros = 60_000_000;
+
 /// A recording under way.
 pub(super) struct Live {
     pub(super) folder: PathBuf,
@@ -25,6 +32,10 @@ pub(super) struct Live {
     zero: Micros,
     /// The manifest on disk lacks something.
     dirty: bool,
+    /// When it was put there.
+    saved: Micros,
+    /// A file could not be closed.
+    unclosed: bool,
     files: usize,
 }
 
@@ -48,6 +59,8 @@ pub(super) struct Reel {
     source: &'static str,
     /// Its place in the manifest.
     track: usize,
+    /// The recorder's clock minus its worker's, when they are apart.
+    skew: Micros,
 }
 
 impl Live {
@@ -58,6 +71,8 @@ impl Live {
             manifest,
             ending: None,
             dirty: false,
+            saved: 0,
+            unclosed: false,
             files: 0,
         }
     }
@@ -93,6 +108,7 @@ impl Live {
             sid: request.sid,
             source: request.source,
             track: self.manifest.tracks.len() - 1,
+            skew: 0,
         }
     }
 
@@ -112,7 +128,10 @@ impl Live {
         message: &TapMessage<'_>,
     ) -> io::Result<()> {
         let mut result = Ok(());
-        let Reel { tape, .. } = reel;
+        if (now - wall - reel.skew).abs() > CLOCKS_APART_US {
+            reel.skew = now - wall;
+        }
+        let Reel { tape, skew, .. } = reel;
         match message {
             TapMessage::Packet(packet) => {
                 let mut writer = Writer::new(
@@ -122,13 +141,15 @@ impl Live {
                     (reel.track, reel.source, &reel.sid),
                     &mut reel.file,
                 );
-                tape.packet(wall, packet, |output| writer.put(output, &mut result));
+                tape.packet(wall + *skew, packet, |output| {
+                    writer.put(output, &mut result)
+                });
             }
             TapMessage::Clock {
                 encoding,
                 wall,
                 timestamp,
-            } => tape.clock(*encoding, unix_micros(*wall), *timestamp),
+            } => tape.clock(*encoding, unix_micros(*wall) + *skew, *timestamp),
         }
         result
     }
@@ -213,16 +234,19 @@ impl Live {
         self.ending.map_or(now, |ending| ending.end)
     }
 
-    /// Puts the manifest on the disk if it lacks something there.
+    /// Puts the manifest on the disk if it lacks something there, or is old.
     pub(super) fn save(&mut self, now: Micros) -> io::Result<()> {
-        if !core::mem::take(&mut self.dirty) {
+        if !self.dirty && now - self.saved < TOTALS_AGE_US {
             return Ok(());
         }
         self.manifest.duration_ms = self.ms(now);
-        self.manifest.write(&self.folder, false)
+        self.manifest.write(&self.folder, false)?;
+        (self.dirty, self.saved) = (false, now);
+        Ok(())
     }
 
-    /// Its files are closed; says what comes next.
+    /// Its files are closed; says what comes next. Where one is not, its state stays as it was, so that
+    /// it will be closed when the disk allows.
     pub(super) fn finish(&mut self, reason: Reason, end: Micros) -> io::Result<Reason> {
         let manifest = &mut self.manifest;
         manifest.duration_ms = u64::try_from((end - self.zero + 500) / 1000).unwrap_or(0);
@@ -236,6 +260,7 @@ impl Live {
         manifest.reason = Some(reason);
         manifest.state = match manifest.files.is_empty() {
             true => State::Aborted,
+            false if self.unclosed => State::Recording,
             false => State::Composing,
         };
         self.manifest.write(&self.folder, true)?;
@@ -244,6 +269,7 @@ impl Live {
 
     fn close_file(&mut self, mut file: TrackFile, end: Micros) -> io::Result<()> {
         let closed = file.close(end);
+        self.unclosed |= closed.is_err();
         let entry = self.manifest.files.iter_mut().find(|f| f.name == file.name);
         if let Some(entry) = entry {
             entry.frames = file.frames;

@@ -9,6 +9,7 @@ use crosspoint_wire::codec::{Codec, Profile};
 use crosspoint_wire::time::NtpTime;
 
 use super::*;
+use crate::Finisher;
 use crate::disk::DiskFile;
 use crate::verify::verify;
 
@@ -36,11 +37,13 @@ impl Disk for Small {
 impl DiskFile for SmallFile {
     fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut room = self.1.lock().unwrap();
-        if *room < bytes.len() as u64 {
-            return Err(self.2.into());
+        let fits = bytes.len().min(*room as usize);
+        *room -= fits as u64;
+        DiskFile::write(&self.0, at, &bytes[..fits])?;
+        match fits == bytes.len() {
+            true => Ok(()),
+            false => Err(self.2.into()),
         }
-        *room -= bytes.len() as u64;
-        DiskFile::write(&self.0, at, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -52,6 +55,8 @@ struct Bench {
     recorder: Recorder,
     events: mpsc::Receiver<RecorderEvent>,
     folder: tempfile::TempDir,
+    /// Workers' clocks minus the recorder's, in microseconds.
+    ahead: Micros,
 }
 
 impl Bench {
@@ -66,6 +71,7 @@ impl Bench {
             recorder,
             events,
             folder,
+            ahead: 0,
         }
     }
 
@@ -100,6 +106,7 @@ impl Bench {
                 codec,
                 profile: Profile::None,
                 rtx: None,
+                red: None,
                 nack: true,
                 pli: true,
                 fir: false,
@@ -112,7 +119,7 @@ impl Bench {
 
     /// Sends frames `from..to`, 50 a second, that seem to arrive when they were due.
     fn frames(&self, relay: u64, from: u64, to: u64, payload: &[u8], rate: u64) {
-        let zero = self.recorder.clock.now() - (to as i64) * 20_000;
+        let zero = self.recorder.clock.now() - (to as i64) * 20_000 + self.ahead;
         let mut batch = TapBatch::new(Vec::new(), 0, None);
         for n in from..to {
             let wall = NtpTime::from_unix_micros((zero + n as i64 * 20_000) as u64);
@@ -159,6 +166,21 @@ impl Bench {
         self.folder.path().join(recording)
     }
 
+    /// Does what comes after the end.
+    fn finish(&self, recording: &str, ended: Reason) -> io::Result<Manifest> {
+        let finisher = Finisher::new(self.folder.path(), None, self.recorder.backlog());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let finished = runtime.block_on(finisher.finish(recording, ended));
+        finished.map(|finished| finished.manifest)
+    }
+
+    /// Frames that can be read of the file of a recording's only track.
+    fn blocks(&self, recording: &str) -> u64 {
+        let file = fs::File::open(self.path(recording).join("01-camera.webm")).unwrap();
+        let found = crate::matroska::scan(io::BufReader::new(file), |_| {});
+        found.map_or(0, |found| found.blocks)
+    }
+
     fn manifest(&self, recording: &str) -> Manifest {
         Manifest::read(&self.path(recording)).unwrap()
     }
@@ -188,6 +210,28 @@ fn tracks_become_files_that_are_as_their_manifest_says() {
     assert!(files.contains(&(100, "opus")) || files.iter().any(|f| f.0 >= 100));
     assert!(manifest.files.iter().all(|f| f.duration_ms >= 1980));
     assert_eq!(verify(&bench.path(&id)).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn how_much_was_recorded_is_seen_while_it_goes_on() {
+    let mut bench = Bench::new();
+    let id = bench.begin("demo");
+    bench.track(&id, 1, MediaKind::Audio);
+    bench.sound(1, 0, 50);
+    let total = || bench.manifest(&id).tracks.first().map_or(0, |t| t.packets);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let awaits = |packets| {
+        while total() < packets {
+            assert!(Instant::now() < deadline, "{} of {packets}", total());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    awaits(50);
+    // Nothing happens but that it goes on.
+    bench.sound(1, 50, 100);
+    awaits(100);
+    bench.recorder.stop(&id, Reason::Stopped).unwrap();
+    assert_eq!(bench.ended(&id), Reason::Stopped);
 }
 
 #[test]
@@ -237,7 +281,7 @@ fn a_disk_that_is_full_or_fails_ends_the_recording_and_keeps_what_was_written() 
         (io::ErrorKind::StorageFull, Reason::DiskFull),
         (io::ErrorKind::Other, Reason::DiskError),
     ] {
-        let room = Arc::new(Mutex::new(3000));
+        let room = Arc::new(Mutex::new(1 << 20));
         let disk = Small {
             room: Arc::clone(&room),
             error,
@@ -245,12 +289,23 @@ fn a_disk_that_is_full_or_fails_ends_the_recording_and_keeps_what_was_written() 
         let mut bench = Bench::on(Box::new(disk), 0);
         let id = bench.begin("demo");
         bench.track(&id, 1, MediaKind::Audio);
-        for n in 0..100 {
-            bench.sound(1, n * 50, (n + 1) * 50);
-            std::thread::sleep(Duration::from_millis(1));
+        bench.sound(1, 0, 50);
+        while !bench.path(&id).join("01-camera.webm").exists() || bench.blocks(&id) < 50 {
+            std::thread::yield_now();
         }
+        // The next cluster fits in part.
+        *room.lock().unwrap() = 100;
+        bench.sound(1, 50, 100);
         assert_eq!(bench.ended(&id), reason);
         assert_eq!(bench.manifest(&id).reason, Some(reason));
+        // What was written half is cut off, all else can be played.
+        let manifest = bench.finish(&id, reason).unwrap();
+        assert_eq!(
+            (manifest.state, manifest.reason),
+            (State::Aborted, Some(reason))
+        );
+        assert_eq!(manifest.files[0].frames, 50);
+        assert_eq!(verify(&bench.path(&id)).unwrap(), Vec::<String>::new());
         // Other recordings go on as soon as there is room.
         *room.lock().unwrap() = 1 << 20;
         let id = bench.begin("demo");
@@ -258,6 +313,51 @@ fn a_disk_that_is_full_or_fails_ends_the_recording_and_keeps_what_was_written() 
         bench.sound(2, 0, 50);
         bench.recorder.stop(&id, Reason::Stopped).unwrap();
         assert_eq!(bench.ended(&id), Reason::Stopped);
+        assert_eq!(verify(&bench.path(&id)).unwrap(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_manifest_that_cannot_be_written_loses_nothing_and_is_written_later() {
+    let mut bench = Bench::new();
+    let id = bench.begin("demo");
+    bench.track(&id, 1, MediaKind::Audio);
+    bench.sound(1, 0, 100);
+    // Something stands where manifests are made before they are put in their place.
+    let obstacle = bench.path(&id).join(".manifest.json.new");
+    while fs::create_dir(&obstacle).is_err() {
+        std::thread::yield_now();
+    }
+    bench.recorder.stop(&id, Reason::DiskFull).unwrap();
+    assert_eq!(bench.ended(&id), Reason::DiskError);
+    for _ in 0..2 {
+        assert!(bench.finish(&id, Reason::DiskFull).is_err());
+        assert_eq!(bench.manifest(&id).state, State::Recording);
+    }
+    fs::remove_dir(&obstacle).unwrap();
+    let manifest = bench.finish(&id, Reason::DiskFull).unwrap();
+    assert_eq!(manifest.reason, Some(Reason::DiskFull));
+    assert_eq!(manifest.state, State::Aborted);
+    assert!(manifest.files[0].frames >= 100);
+    assert_eq!(verify(&bench.path(&id)).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_worker_whose_clock_began_an_hour_apart_makes_no_difference() {
+    const HOUR_US: Micros = 3_600_000_000;
+    for ahead in [HOUR_US, -HOUR_US] {
+        let mut bench = Bench::new();
+        bench.ahead = ahead;
+        let id = bench.begin("demo");
+        bench.track(&id, 1, MediaKind::Audio);
+        bench.sound(1, 0, 50);
+        // Everything arrives with one batch: the length of that is as far as it can be off.
+        bench.sound(1, 50, 100);
+        bench.recorder.stop(&id, Reason::Stopped).unwrap();
+        assert_eq!(bench.ended(&id), Reason::Stopped);
+        let manifest = bench.manifest(&id);
+        assert!(manifest.files[0].offset_ms < 2_000, "{manifest:?}");
+        assert!(manifest.duration_ms < 60_000, "{manifest:?}");
         assert_eq!(verify(&bench.path(&id)).unwrap(), Vec::<String>::new());
     }
 }

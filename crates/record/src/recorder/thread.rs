@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crosspoint_media::config::RelayId;
 use crosspoint_media::tap::TapBatch;
+use foldhash::fast::RandomState;
 use tokio::sync::mpsc;
 
 use super::counters::Counters;
@@ -22,10 +23,14 @@ use crate::{Micros, unix_micros};
 /// How often what is due is looked for.
 const TICK_US: Micros = 50_000;
 
-/// How often files are synchronised and manifests put on the disk.
+/// How often manifests are put in their places, and some of the files on the disk itself.
 const SYNC_US: Micros = 1_000_000;
 
-/// How long the thread waits for a batch while something is recorded, and else.
+/// In so many turns each file is synchronised once. A process that is killed loses nothing by it, only
+/// a machine that stops does; and what it costs counts by the file.
+const SYNC_TURNS: u64 = 10;
+
+/// How long the thread rests while something is recorded, and waits for a batch else.
 const WAIT: Duration = Duration::from_millis(20);
 const WAIT_IDLE: Duration = Duration::from_millis(250);
 
@@ -73,14 +78,16 @@ pub(super) struct Thread {
     counters: Arc<Counters>,
     quota: Quota,
     clock: Clock,
-    recordings: HashMap<u64, Live>,
+    /// By a number of the thread's own.
+    recordings: HashMap<u64, Live, RandomState>,
     numbers: HashMap<String, u64>,
-    reels: HashMap<RelayId, Reel>,
+    reels: HashMap<RelayId, Reel, RandomState>,
     last_number: u64,
     syncs: SyncSender<(u64, Arc<dyn DiskFile>)>,
     sync_errors: Receiver<(u64, io::Error)>,
     next_tick: Micros,
     next_sync: Micros,
+    sync_turn: u64,
 }
 
 impl Thread {
@@ -112,43 +119,55 @@ impl Thread {
             counters,
             quota,
             clock,
-            recordings: HashMap::new(),
+            recordings: HashMap::default(),
             numbers: HashMap::new(),
-            reels: HashMap::new(),
+            reels: HashMap::default(),
             last_number: 0,
             syncs,
             sync_errors,
             next_tick: 0,
             next_sync: 0,
+            sync_turn: 0,
         })
     }
 
     /// Until it is told to end.
     pub(super) fn run(mut self) {
+        let mut behind = false;
         loop {
-            let wait = match self.recordings.is_empty() {
-                true => WAIT_IDLE,
-                false => WAIT,
-            };
-            let first = match self.batches.recv_timeout(wait) {
-                Ok(batch) => Some(batch),
-                Err(RecvTimeoutError::Timeout) => None,
-                // All doors are gone, and the recorder with them.
-                Err(RecvTimeoutError::Disconnected) => {
+            let first = match self.recordings.is_empty() {
+                true => match self.batches.recv_timeout(WAIT_IDLE) {
+                    Ok(batch) => Some(batch),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    // All doors are gone, and the recorder with them.
+                    Err(RecvTimeoutError::Disconnected) => {
+                        std::thread::sleep(WAIT);
+                        None
+                    }
+                },
+                false if behind => None,
+                false => {
+                    // Who only looks now and then need not be woken for each batch, which would cost
+                    // workers a system call.
                     std::thread::sleep(WAIT);
                     None
                 }
             };
-            // A track is told of before its first packet comes.
-            let go_on = self.take_commands();
+            let mut go_on = self.take_commands();
             let mut next = first;
+            behind = true;
             for _ in 0..BATCHES_PER_TURN {
                 let Some(batch) = next.take().or_else(|| self.batches.try_recv().ok()) else {
+                    behind = false;
                     break;
                 };
+                // A track is told of before its first packet comes.
+                go_on &= self.take_commands();
                 self.batch(&batch);
             }
             let now = self.clock.now();
+            let turned = u64::try_from(now).unwrap_or_default();
+            self.counters.last_turn.set(turned);
             if now >= self.next_tick {
                 self.next_tick = now + TICK_US;
                 self.tick(now);
@@ -278,10 +297,11 @@ impl Thread {
         }
     }
 
-    /// Files to the disk itself, manifests to their places, and the quota.
+    /// Files whose turn it is to the disk itself, manifests to their places, and the quota.
     fn sync(&mut self, now: Micros) {
+        self.sync_turn = (self.sync_turn + 1) % SYNC_TURNS;
         let mut under_way = 0;
-        for reel in self.reels.values_mut() {
+        for (relay, reel) in &mut self.reels {
             if let Some(live) = self.recordings.get_mut(&reel.recording) {
                 live.note_track(reel, reel.gone.unwrap_or(now));
             }
@@ -289,7 +309,8 @@ impl Thread {
                 continue;
             };
             under_way += file.len();
-            if let Some(file) = file.take_dirty()
+            if relay.0 % SYNC_TURNS == self.sync_turn
+                && let Some(file) = file.take_dirty()
                 && self.syncs.try_send((reel.recording, file)).is_err()
             {
                 self.counters.syncs_skipped.add(1);

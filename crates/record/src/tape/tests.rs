@@ -14,6 +14,7 @@ fn format(payload_type: u8, codec: Codec) -> PayloadConfig {
         codec,
         profile: Profile::None,
         rtx: None,
+        red: None,
         nack: true,
         pli: true,
         fir: false,
@@ -264,6 +265,52 @@ fn a_stream_that_begins_anew_goes_on_in_the_same_file() {
     let &[(_, _, GapReason::Restart, 0)] = run.gaps.as_slice() else {
         panic!("{:?}", run.gaps);
     };
+}
+
+#[test]
+fn a_publishers_clock_that_steps_by_an_hour_is_heard_and_seen_on() {
+    const HOUR: u64 = 3600;
+    // An hour on after two seconds, and back again after four.
+    let step = |n: u64, per_second: u64| match n / per_second {
+        0 | 1 => 0,
+        2 | 3 => HOUR,
+        _ => 0,
+    };
+    let mut sound = Run::new(MediaKind::Audio);
+    for n in 0..300 {
+        let arrival = START + n as Micros * 20_000;
+        let timestamp = ((n + step(n, 50) * 50) * 960) as u32;
+        sound.packet(arrival, packet(OPUS, n as u16, timestamp, &[0x78, 1, 2]));
+        if n % 100 == 50 {
+            sound.tape.clock(0, arrival, timestamp);
+        }
+    }
+    let mut picture = Run::new(MediaKind::Video);
+    let keyframe = vp8(true);
+    for n in 0..180 {
+        let arrival = START + n as Micros * 1_000_000 / 30;
+        let timestamp = ((n + step(n, 30) * 30) * 3000) as u32;
+        picture.packet(arrival, packet(VP8, n as u16, timestamp, &keyframe));
+        if n % 60 == 30 {
+            picture.tape.clock(0, arrival, timestamp);
+        }
+    }
+    for (run, count) in [(&sound, 300), (&picture, 180)] {
+        assert_eq!(run.files.len(), 1);
+        assert!(
+            run.gaps.iter().all(|gap| gap.1 - gap.0 < SECOND / 10),
+            "{:?}",
+            run.gaps
+        );
+        assert!(
+            run.frames.len().abs_diff(count) <= 5,
+            "{}",
+            run.frames.len()
+        );
+        let last = run.frames.last().map(|frame| frame.0 - START);
+        assert!(last.is_some_and(|at| (at - 6 * SECOND).abs() < SECOND / 10));
+        assert!(run.frames.is_sorted_by_key(|frame| frame.0));
+    }
 }
 
 #[test]
