@@ -26,7 +26,7 @@
 //! are [counted](Store::counters), and never the caller's time. Methods that are `async` and return
 //! a `Result` have written when they return.
 //!
-//! **How a noun is added** (users, calls, recordings ...):
+//! **How a noun is added** (recordings, reports ...):
 //! 1. `migrations/NNNN_noun.sql`, in SQL that both databases understand (TEXT, BIGINT, DOUBLE
 //!    PRECISION, `$1`, `ON CONFLICT`), and a line in `migrations.rs`. Migrations that were released do
 //!    not change any more; sets of tables may be added by several people, so take the next free number.
@@ -35,7 +35,9 @@
 //!    `self.execute(...)` to have written, `self.rows(...)` to read. Every read has a `LIMIT`.
 //! 3. Its behaviours in `tests/behaviours/noun.rs`, which run on both databases.
 
+pub mod calls;
 pub mod history;
+pub mod recordings;
 
 mod migrations;
 mod statement;

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod calls;
 mod history;
 mod postgres;
+mod recordings;
 
 use std::pin::Pin;
 
@@ -35,6 +37,34 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     }),
     ("any text can be a name", |s| {
         Box::pin(history::any_text_can_be_a_name(s))
+    }),
+    ("recordings are found newest first and by room", |s| {
+        Box::pin(recordings::recordings_are_found_newest_first_and_by_room(s))
+    }),
+    ("a recording is as it was noted last", |s| {
+        Box::pin(recordings::a_recording_is_as_it_was_noted_last(s))
+    }),
+    ("a node knows and forgets its own recordings", |s| {
+        Box::pin(recordings::a_node_knows_and_forgets_its_own(s))
+    }),
+    ("a directory is read as it was last written", |s| {
+        Box::pin(calls::a_directory_is_read_as_it_was_last_written(s))
+    }),
+    ("a directory of many pages is read whole", |s| {
+        Box::pin(calls::a_directory_of_many_pages_is_read_whole(s))
+    }),
+    (
+        "a tenant that is forgotten takes all that is its with it",
+        |s| Box::pin(calls::a_tenant_that_is_forgotten_takes_all_that_is_its_with_it(s)),
+    ),
+    ("records are found by tenant and time, newest first", |s| {
+        Box::pin(calls::records_are_found_by_tenant_and_time_newest_first(s))
+    }),
+    ("old records go, the oldest first", |s| {
+        Box::pin(calls::old_records_go_the_oldest_first(s))
+    }),
+    ("a node knows the calls that it lost", |s| {
+        Box::pin(calls::a_node_knows_the_calls_that_it_lost(s))
     }),
 ];
 
