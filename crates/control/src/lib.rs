@@ -5,6 +5,7 @@
 //! JSON and no tokens: callers arrive with verified grants and typed requests.
 
 pub mod api;
+mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod model;

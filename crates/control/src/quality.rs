@@ -141,6 +141,11 @@ impl SubscriptionReport {
                 }
                 _ => "The subscriber asked for no more.".to_owned(),
             },
+            Some(QualityReason::Unsupported) => {
+                "The subscriber's session did not negotiate the dependency descriptor, which a \
+                 better layer of this stream needs."
+                    .to_owned()
+            }
         }
     }
 }

@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `state` | the maps, ids, and what every step ends with |
 //! | `rooms` | rooms come, change and go; which workers carry them |
-//! | `people` | participants join, change, move and leave |
+//! | `people` | participants join, change and leave |
+//! | `moving` | participants are moved to other rooms, and seen in further ones |
 //! | `offers` | an offer becomes tracks and slots |
 //! | `tracks` | tracks appear, are muted and disappear; who wants which |
 //! | `routing` | links and relays that bring tracks to the workers of their rooms |
@@ -49,6 +50,7 @@ use crate::report::RoomReport;
 
 mod counters;
 mod messages;
+mod moving;
 mod offers;
 mod people;
 mod quality;

@@ -17,6 +17,7 @@ pub(super) fn payloads(section: &MediaSection, codecs: &[Codec]) -> Vec<PayloadC
             codec,
             profile: profile_of(codec, format)?,
             rtx: rtx_of(section, format.payload_type),
+            red: red_of(section, codec, format.payload_type),
             nack: has(Feedback::Nack),
             pli: has(Feedback::NackPli),
             fir: has(Feedback::CcmFir),
@@ -25,7 +26,7 @@ pub(super) fn payloads(section: &MediaSection, codecs: &[Codec]) -> Vec<PayloadC
     usable.collect()
 }
 
-/// The formats as the answer lists them: those of `payloads` and their RTX formats.
+/// The formats as the answer lists them: those of `payloads` and their RTX and RED formats.
 pub(super) fn answered(
     section: &MediaSection,
     payloads: &[PayloadConfig],
@@ -34,10 +35,12 @@ pub(super) fn answered(
     let kept = section.formats.iter().filter_map(|format| {
         let of_media = |payload: &&PayloadConfig| payload.payload_type == format.payload_type;
         let codec = payloads.iter().find(of_media).map(|payload| payload.codec);
-        let is_rtx = payloads
-            .iter()
-            .any(|payload| payload.rtx == Some(format.payload_type));
-        if codec.is_none() && !is_rtx {
+        let has = |carrier: fn(&PayloadConfig) -> Option<PayloadType>| {
+            let mut carriers = payloads.iter().map(carrier);
+            carriers.any(|carrier| carrier == Some(format.payload_type))
+        };
+        let is_red = has(|payload| payload.red);
+        if codec.is_none() && !is_red && !has(|payload| payload.rtx) {
             return None;
         }
         let feedback = format
@@ -53,7 +56,10 @@ pub(super) fn answered(
         Some(Format {
             payload_type: format.payload_type,
             encoding: format.encoding.clone(),
-            parameters: answered_parameters(codec, format),
+            parameters: match is_red {
+                true => format.parameters.clone(),
+                false => answered_parameters(codec, format),
+            },
             feedback: feedback.collect(),
         })
     });
@@ -202,6 +208,21 @@ fn rtx_of(section: &MediaSection, media: PayloadType) -> Option<PayloadType> {
         is_rtx && format.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(media)
     })?;
     Some(rtx.payload_type)
+}
+
+/// RFC 2198 §5: the format whose blocks are all of the format `media`. Only Opus has one: others
+/// have no frames that may be lost one by one and cost little.
+fn red_of(section: &MediaSection, codec: Codec, media: PayloadType) -> Option<PayloadType> {
+    let red = section.formats.iter().find(|format| {
+        let is_red = format.encoding.as_ref().is_some_and(|encoding| {
+            encoding.name.eq_ignore_ascii_case("red")
+                && encoding.clock_rate_hz == codec.clock_rate_hz()
+        });
+        let mut blocks = format.parameters.split('/');
+        is_red && blocks.all(|block| block.trim().parse() == Ok(media))
+    });
+    red.filter(|_| codec == Codec::Opus)
+        .map(|format| format.payload_type)
 }
 
 /// What is echoed of a format's parameters: those that describe the bitstream or ask the peer to

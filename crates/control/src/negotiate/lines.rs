@@ -191,7 +191,13 @@ impl<'a> Builder<'a> {
         });
         let slot = section.direction.receives().then(|| {
             let old = old.and_then(|line| line.slot.as_ref());
-            self.slot(mid, kind, &payloads, old, random)
+            let slot = self.slot(mid, kind, &payloads, old, random);
+            let uri = ExtensionKind::DependencyDescriptor.uri();
+            SlotConfig {
+                transport_cc,
+                descriptors: extensions.iter().any(|extension| extension.uri == uri),
+                ..slot
+            }
         });
         if receive.is_some() {
             let remb = formats::has_feedback(section, &payloads, Feedback::GoogRemb);
@@ -281,6 +287,8 @@ impl<'a> Builder<'a> {
                 Some(old) => old.pair,
                 None => self.new_pair(kind),
             },
+            transport_cc: false,
+            descriptors: false,
         }
     }
 

@@ -110,11 +110,14 @@ fn printed(negotiated: &Negotiated) -> String {
             rtx_ssrc,
             pair,
             payloads,
+            transport_cc,
+            descriptors,
         } = slot;
         let rtx = rtx_ssrc.map_or("none".to_owned(), |ssrc| ssrc.to_string());
         writeln!(
             text,
-            "slot {mid} {kind:?} ssrc {ssrc} rtx {rtx} pair {pair}"
+            "slot {mid} {kind:?} ssrc {ssrc} rtx {rtx} pair {pair} transport-cc {transport_cc} \
+             descriptors {descriptors}"
         )
         .unwrap();
         print_payloads(&mut text, &payloads);

@@ -2,6 +2,7 @@
 
 use crosspoint_media::config::{ParticipantId, SessionId, SlotConfig};
 use crosspoint_transport::api::{Candidate, Command, IceCredentials, WorkerId};
+use crosspoint_wire::ids::Mid;
 use crosspoint_wire::sdp::{MediaSection, SessionDescription};
 
 use super::rooms::check_len;
@@ -61,6 +62,11 @@ impl State {
         participant
             .described
             .retain(|mid, _| sending.contains(&mid.as_str()));
+        let sends = |mid: &Mid| {
+            let mut sections = offer.media.iter();
+            sections.any(|section| section.mid == Some(*mid) && section.direction.sends())
+        };
+        participant.silenced.retain(|mid, _| sends(mid));
         participant
             .feeds
             .retain(|mid, _| negotiated.slots().any(|slot| slot.mid == *mid));

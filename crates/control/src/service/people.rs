@@ -1,4 +1,4 @@
-//! Participants join, change, move and leave.
+//! Participants join, change and leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -92,6 +92,7 @@ impl State {
             forwards: BTreeSet::new(),
             negotiated: None,
             described: BTreeMap::new(),
+            silenced: BTreeMap::new(),
             tracks: Vec::new(),
             feeds: BTreeMap::new(),
             channels: Vec::new(),
@@ -125,7 +126,7 @@ impl State {
     }
 
     /// Whether a room has place for a newcomer, and the worker where its sessions are placed.
-    fn check_entry(
+    pub(super) fn check_entry(
         &self,
         room: RoomId,
         identity: &Identity,
@@ -149,7 +150,7 @@ impl State {
     }
 
     /// Puts a participant into a room and tells those who are there.
-    fn enter(&mut self, id: ParticipantId, room_id: RoomId) {
+    pub(super) fn enter(&mut self, id: ParticipantId, room_id: RoomId) {
         let Some(participant) = self.people.get_mut(&id) else {
             return;
         };
@@ -175,7 +176,7 @@ impl State {
     }
 
     /// Takes a participant out of its room and tells those who remain.
-    fn exit(&mut self, id: ParticipantId, reason: Reason) {
+    pub(super) fn exit(&mut self, id: ParticipantId, reason: Reason) {
         let Some(participant) = self.people.get(&id) else {
             return;
         };
@@ -200,7 +201,7 @@ impl State {
     }
 
     /// Takes a room from an engine where none of its sessions lives any more.
-    fn retire_room(&mut self, room_id: RoomId, worker: WorkerId) {
+    pub(super) fn retire_room(&mut self, room_id: RoomId, worker: WorkerId) {
         let gone = self
             .rooms
             .get(&room_id)
@@ -212,7 +213,7 @@ impl State {
     }
 
     /// Tells the members of a room that it sees a participant now; the world, if it is its own.
-    fn announce_arrival(&mut self, id: ParticipantId, room: RoomId) {
+    pub(super) fn announce_arrival(&mut self, id: ParticipantId, room: RoomId) {
         let Some(info) = self.participant_info(id) else {
             return;
         };
@@ -226,7 +227,7 @@ impl State {
     }
 
     /// The opposite. Asked only for those who have been visible until now.
-    fn announce_departure(&mut self, id: ParticipantId, room: RoomId, reason: Reason) {
+    pub(super) fn announce_departure(&mut self, id: ParticipantId, room: RoomId, reason: Reason) {
         let Some(info) = self.participant_info(id) else {
             return;
         };
@@ -305,9 +306,11 @@ impl State {
         assign(&mut participant.profile.name, patch.name);
         assign(&mut participant.profile.metadata, patch.metadata);
         if let Some(policy) = patch.policy {
-            participant.policy = policy;
-            for track in participant.tracks.clone() {
-                self.tell_priority(track);
+            let before = std::mem::replace(&mut participant.policy, policy);
+            if before.priority != participant.policy.priority {
+                for track in participant.tracks.clone() {
+                    self.tell_priority(track);
+                }
             }
             self.tell_policy(id);
         }
@@ -400,128 +403,6 @@ impl State {
             }
         }
         self.tell(id, event);
-    }
-
-    /// The session stays on its worker: the new room comes to it.
-    pub(super) fn move_participant(
-        &mut self,
-        room: &RoomName,
-        identity: &Identity,
-        to: &RoomName,
-    ) -> Result<(), ControlError> {
-        let id = self.member(room, identity)?;
-        let unknown = || ControlError::ParticipantNotFound(identity.clone());
-        let participant = self.people.get(&id).ok_or_else(unknown)?;
-        let (from, worker, session) = (participant.room, participant.worker, participant.session);
-        let has_transport = participant.negotiated.is_some();
-        let hidden = participant.permissions.hidden;
-        // Before a room is made, so that a refused move leaves none behind.
-        if self.workers.is_busy(worker) {
-            return Err(ControlError::Overloaded);
-        }
-        let to = self.find_or_make_room(to, worker)?;
-        if to == from {
-            return Ok(());
-        }
-        self.check_entry(to, identity, hidden)?;
-        let earlier = self
-            .rooms
-            .get(&to)
-            .and_then(|room| room.by_identity.get(identity).copied());
-        if let Some(earlier) = earlier {
-            self.end_participant(earlier, Reason::DuplicateIdentity);
-        }
-        self.stop_forwarding(id, to, Reason::Moved);
-        self.exit(id, Reason::Moved);
-        self.enter(id, to);
-        if has_transport {
-            self.send_media(worker, MediaCommand::MoveSession { session, room: to });
-        }
-        self.route_tracks_of(id);
-        self.retire_room(from, worker);
-        self.tell_policy(id);
-        self.forget_unreachable_wishes(id);
-        self.tell_all_wishes(id);
-        let tracks = self.people.get(&id).map(|p| p.tracks.clone());
-        for track in tracks.unwrap_or_default() {
-            self.tell_wishes_about(track);
-        }
-        let info = self.room_info(to)?;
-        tracing::info!(room = %info.name, %identity, session = session.0, "participant moved");
-        let others = self.others(to, id);
-        self.tell(id, SessionEvent::Moved(info, others));
-        Ok(())
-    }
-
-    /// Offers a participant's tracks, now and later, in a further room. There it looks like a
-    /// participant, but is neither counted nor listed.
-    pub(super) fn forward_participant(
-        &mut self,
-        room: &RoomName,
-        identity: &Identity,
-        to: &RoomName,
-    ) -> Result<(), ControlError> {
-        let id = self.member(room, identity)?;
-        let unknown = || ControlError::ParticipantNotFound(identity.clone());
-        let participant = self.people.get(&id).ok_or_else(unknown)?;
-        let (from, worker) = (participant.room, participant.worker);
-        let to = self.find_or_make_room(to, worker)?;
-        let is_there = self.rooms.get(&to).is_some_and(|r| r.guests.contains(&id));
-        if to == from || is_there {
-            return Ok(());
-        }
-        // Clients know each other by identity.
-        let room = self.rooms.get(&to);
-        let taken = room.is_some_and(|room| room.by_identity.contains_key(identity));
-        if taken || self.guest(to, identity).is_some() {
-            return Err(ControlError::IdentityTaken(identity.clone()));
-        }
-        if let Some(room) = self.rooms.get_mut(&to) {
-            room.guests.insert(id);
-        }
-        if let Some(participant) = self.people.get_mut(&id) {
-            participant.forwards.insert(to);
-        }
-        self.route_tracks_of(id);
-        self.announce_arrival(id, to);
-        let tracks = self.people.get(&id).map(|p| p.tracks.clone());
-        for track in tracks.unwrap_or_default() {
-            self.tell_wishes_about(track);
-        }
-        Ok(())
-    }
-
-    /// Who is forwarded into a room under this identity.
-    fn guest(&self, room: RoomId, identity: &Identity) -> Option<ParticipantId> {
-        let mut guests = self.rooms.get(&room)?.guests.iter().copied();
-        guests.find(|&guest| self.identity(guest).as_ref() == Some(identity))
-    }
-
-    /// Takes a participant's tracks back from a room that they were forwarded into.
-    pub(super) fn stop_forwarding(&mut self, id: ParticipantId, room: RoomId, reason: Reason) {
-        let Some(participant) = self.people.get_mut(&id) else {
-            return;
-        };
-        if !participant.forwards.remove(&room) {
-            return;
-        }
-        if let Some(room) = self.rooms.get_mut(&room) {
-            room.guests.remove(&id);
-            room.speakers.retain(|&(speaker, _)| speaker != id);
-        }
-        self.route_tracks_of(id);
-        if self.is_visible(id) {
-            self.announce_departure(id, room, reason);
-        }
-    }
-
-    /// Rooms in which a participant is seen: its own, then those it is forwarded into.
-    pub(super) fn rooms_of(&self, id: ParticipantId) -> Vec<RoomId> {
-        let Some(participant) = self.people.get(&id) else {
-            return Vec::new();
-        };
-        let forwards = participant.forwards.iter().copied();
-        std::iter::once(participant.room).chain(forwards).collect()
     }
 
     pub(super) fn participant_info(&self, id: ParticipantId) -> Option<ParticipantInfo> {

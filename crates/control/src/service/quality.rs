@@ -3,10 +3,11 @@
 use crosspoint_media::command::Command as MediaCommand;
 use crosspoint_media::config::{ParticipantId, RoomId, SessionId, TrackId};
 use crosspoint_media::explain::{Choice, Explanation, Reason};
+use crosspoint_transport::api::WorkerId;
 use crosspoint_wire::ids::Rid;
 use tokio::sync::oneshot;
 
-use super::state::State;
+use super::state::{Participant, State, Track};
 use crate::api::{ControlError, RoomEvent, SessionEvent};
 use crate::model::{Identity, RoomName, TrackSid};
 use crate::quality::{EncodingsWanted, ShownQuality, SubscriptionChange, SubscriptionReport};
@@ -35,26 +36,33 @@ impl State {
         }
     }
 
-    /// Tells every engine that has a track how important it is, if that is anything special.
+    /// Tells every engine that has a track how important it is now.
     pub(super) fn tell_priority(&mut self, id: TrackId) {
-        let Some(track) = self.tracks.get(&id) else {
+        let Some((track, owner)) = self.track_with_owner(id) else {
             return;
         };
-        let Some(owner) = self.people.get(&track.owner) else {
-            return;
-        };
-        let Some(priority) = owner.policy.priority else {
-            return;
-        };
+        let priority = owner.policy.priority;
         let copies = track.relays.keys().copied();
         let workers: Vec<_> = std::iter::once(owner.worker).chain(copies).collect();
         for worker in workers {
-            let command = MediaCommand::SetPriority {
-                track: id,
-                priority,
-            };
-            self.send_media(worker, command);
+            let track = id;
+            self.send_media(worker, MediaCommand::SetPriority { track, priority });
         }
+    }
+
+    /// Tells an engine that begins to have a track how important it is, if that is not as usual.
+    pub(super) fn tell_priority_at(&mut self, worker: WorkerId, id: TrackId) {
+        let owner = self.track_with_owner(id).map(|(_, owner)| owner);
+        let priority = owner.and_then(|owner| owner.policy.priority);
+        if priority.is_some() {
+            let track = id;
+            self.send_media(worker, MediaCommand::SetPriority { track, priority });
+        }
+    }
+
+    fn track_with_owner(&self, id: TrackId) -> Option<(&Track, &Participant)> {
+        let track = self.tracks.get(&id)?;
+        Some((track, self.people.get(&track.owner)?))
     }
 
     pub(super) fn on_subscription_changed(
@@ -120,14 +128,7 @@ impl State {
         identity: &Identity,
         sid: &TrackSid,
     ) -> Result<oneshot::Receiver<Option<Explanation>>, ControlError> {
-        let id = self.member(room, identity)?;
-        let room = self.room_id(room)?;
-        let unknown = || ControlError::TrackNotFound(sid.clone());
-        let track = self.track_ids.get(sid).copied().ok_or_else(unknown)?;
-        let owner = self.tracks.get(&track).ok_or_else(unknown)?.owner;
-        if owner == id || !self.rooms_of(owner).contains(&room) {
-            return Err(unknown());
-        }
+        let (id, track) = self.offered(room, identity, sid)?;
         let unknown = || ControlError::ParticipantNotFound(identity.clone());
         let participant = self.people.get(&id).ok_or_else(unknown)?;
         Ok(self

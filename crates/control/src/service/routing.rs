@@ -129,6 +129,7 @@ impl State {
             }
             self.send_media(source, MediaCommand::OpenRelay { track: id, relay });
         }
+        self.tell_priority_at(worker, id);
         Relay {
             id: relay,
             home,

@@ -100,6 +100,9 @@ pub(super) struct Participant {
     pub(super) negotiated: Option<Negotiated>,
     /// What its m-lines carry, by mid.
     pub(super) described: BTreeMap<String, TrackDescription>,
+    /// M-lines that the server muted, with what they carried then. Outlives the track, which ends
+    /// when it may not be published for a while; ends when the m-line sends no longer.
+    pub(super) silenced: BTreeMap<Mid, TrackSource>,
     /// What it publishes.
     pub(super) tracks: Vec<TrackId>,
     /// What its slots carry.

@@ -280,6 +280,7 @@ fn brief(command: &MediaCommand) -> String {
         }
         MediaCommand::SetWish { wish, .. } if wish.wanted => "SetWish wanted".to_owned(),
         MediaCommand::SetMuted { muted, .. } => format!("SetMuted {muted}"),
+        MediaCommand::SetPriority { priority, .. } => format!("SetPriority {priority:?}"),
         MediaCommand::LinkTrack { linked, .. } => format!("LinkTrack {linked}"),
         other => {
             let text = format!("{other:?}");

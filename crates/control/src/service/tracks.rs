@@ -74,6 +74,7 @@ impl State {
             .cloned()
             .collect();
         let before = participant.tracks.clone();
+        let worker = participant.worker;
         let mut tracks = Vec::with_capacity(lines.len());
         let mut new = Vec::new();
         for line in &lines {
@@ -108,7 +109,7 @@ impl State {
             }
             self.route_track(track);
             self.refresh_relays(track);
-            self.tell_priority(track);
+            self.tell_priority_at(worker, track);
             self.tell_wishes_about(track);
         }
         self.tell_all_wishes(id);
@@ -119,21 +120,23 @@ impl State {
         let sid = TrackSid(new_sid("TR"));
         let participant = self.people.get(&owner);
         let described = participant.and_then(|p| p.described.get(line.mid.as_str()));
+        let source = participant.map_or(TrackSource::Other, |participant| {
+            participant.source_of(line.mid.as_str(), line.kind)
+        });
+        let silenced = participant.and_then(|p| p.silenced.get(&line.mid));
         let track = Track {
             sid: sid.clone(),
             owner,
             kind: line.kind,
             mid: line.mid,
             since: line.since,
-            source: participant.map_or(TrackSource::Other, |participant| {
-                participant.source_of(line.mid.as_str(), line.kind)
-            }),
+            source,
             name: described.map(|d| d.name.clone()).unwrap_or_default(),
             size: described.map_or((0, 0), |d| (d.width, d.height)),
             simulcast: line.rids.len().max(line.ssrcs.len()) > 1,
             codec: None,
             muted_by_owner: described.is_some_and(|d| d.muted),
-            muted_by_server: false,
+            muted_by_server: silenced == Some(&source),
             links: BTreeSet::new(),
             relays: BTreeMap::new(),
         };
@@ -276,31 +279,56 @@ impl State {
         if participant.room != room {
             return Err(unknown());
         }
-        // Its m-line may become another track, when it may publish again: that starts as this ended.
-        if let (MutedBy::Owner, Some(described)) =
-            (by, participant.described.get_mut(track.mid.as_str()))
-        {
-            described.muted = muted;
-        }
         let worker = participant.worker;
-        let was = track.is_muted();
+        let was = (track.is_muted(), track.muted_by_server);
+        // Its m-line may become another track, when it may publish again: that starts as this ended.
         match by {
-            MutedBy::Owner => track.muted_by_owner = muted,
-            MutedBy::Server => track.muted_by_server = muted,
+            MutedBy::Owner => {
+                track.muted_by_owner = muted;
+                if let Some(described) = participant.described.get_mut(track.mid.as_str()) {
+                    described.muted = muted;
+                }
+            }
+            MutedBy::Server => {
+                track.muted_by_server = muted;
+                match muted {
+                    true => participant.silenced.insert(track.mid, track.source),
+                    false => participant.silenced.remove(&track.mid),
+                };
+            }
         }
-        let is = track.is_muted();
-        if was != is {
+        let is = (track.is_muted(), track.muted_by_server);
+        if was.0 != is.0 {
             let command = MediaCommand::SetMuted {
                 track: id,
-                muted: is,
+                muted: is.0,
             };
             self.send_media(worker, command);
             self.announce_track_update(id);
-            if by == MutedBy::Server {
-                self.tell(owner, SessionEvent::OwnTrackMuted(sid.clone(), is));
-            }
+        }
+        // Also when the track stays as it is, since its owner mutes it: that may change.
+        if was.1 != is.1 {
+            self.tell(owner, SessionEvent::OwnTrackMuted(sid.clone(), is.1));
         }
         self.track_info(id).ok_or_else(unknown)
+    }
+
+    /// Somebody, and a track of somebody else that is offered to them.
+    pub(super) fn offered(
+        &self,
+        room: &RoomName,
+        identity: &Identity,
+        sid: &TrackSid,
+    ) -> Result<(ParticipantId, TrackId), ControlError> {
+        let id = self.member(room, identity)?;
+        let room = self.room_id(room)?;
+        let unknown = || ControlError::TrackNotFound(sid.clone());
+        let track = self.track_ids.get(sid).copied().ok_or_else(unknown)?;
+        let owner = self.tracks.get(&track).ok_or_else(unknown)?.owner;
+        if owner == id || !self.rooms_of(owner).contains(&room) {
+            return Err(unknown());
+        }
+        Ok((id, track))
     }
 
     pub(super) fn set_subscription(
@@ -310,14 +338,7 @@ impl State {
         sid: &TrackSid,
         wish: SubscriptionWish,
     ) -> Result<(), ControlError> {
-        let id = self.member(room, identity)?;
-        let room = self.room_id(room)?;
-        let unknown = || ControlError::TrackNotFound(sid.clone());
-        let track = self.track_ids.get(sid).copied().ok_or_else(unknown)?;
-        let owner = self.tracks.get(&track).ok_or_else(unknown)?.owner;
-        if owner == id || !self.rooms_of(owner).contains(&room) {
-            return Err(unknown());
-        }
+        let (id, track) = self.offered(room, identity, sid)?;
         if let Some(participant) = self.people.get_mut(&id) {
             if wish.wanted && !participant.permissions.can_subscribe {
                 return Err(ControlError::NotPermitted("canSubscribe"));
@@ -437,7 +458,8 @@ impl State {
         self.send_media(participant.worker, command);
     }
 
-    /// Forgets what was said about tracks that are not offered in the participant's room.
+    /// Forgets what was said about tracks that are not offered in the participant's room any
+    /// more. Its engine does so by itself.
     pub(super) fn forget_unreachable_wishes(&mut self, id: ParticipantId) {
         let room = self.people.get(&id).map(|participant| participant.room);
         let offered = room.map(|room| self.tracks_in(room)).unwrap_or_default();

@@ -172,7 +172,11 @@ async fn a_track_flows_when_neither_owner_nor_server_mutes_it() {
     assert!(mute(MutedBy::Server, false).await);
     assert!(!mute(MutedBy::Owner, false).await);
     assert_eq!(bench.commands(), ["0 SetMuted true", "0 SetMuted false"]);
-    assert_eq!(told(&mut alice), ["own muted true"]);
+    assert_eq!(
+        told(&mut alice),
+        ["own muted true", "own muted false"],
+        "she knows what unmuting would do"
+    );
     assert_eq!(
         told(&mut bob),
         ["track of alice muted", "track of alice open"]
@@ -237,6 +241,44 @@ async fn what_its_owner_muted_is_still_muted_when_it_may_be_published_again() {
     permit(&bench, "alice", Permissions::default()).await;
     let info = bench.service.participant(&a, &identity("alice")).await;
     assert!(info.unwrap().tracks[1].muted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_muted_is_still_muted_when_it_may_be_published_again() {
+    let bench = Bench::new();
+    let (alice, answer) = bench.call("a", "alice").await;
+    let a = room("a");
+    let mute = async |sid: &TrackSid, muted| {
+        let service = &bench.service;
+        let info = service.set_track_muted(&a, sid, MutedBy::Server, muted);
+        info.await.unwrap()
+    };
+    let revoke_and_grant = async || {
+        let no = Permissions {
+            can_publish: false,
+            ..Permissions::default()
+        };
+        permit(&bench, "alice", no).await;
+        permit(&bench, "alice", Permissions::default()).await;
+        let info = bench.service.participant(&a, &identity("alice")).await;
+        info.unwrap().tracks
+    };
+    mute(&answer.tracks[0].sid, true).await;
+    let tracks = revoke_and_grant().await;
+    assert_ne!(tracks[0].sid, answer.tracks[0].sid, "another track");
+    assert!(tracks[0].muted && !tracks[1].muted);
+
+    mute(&tracks[0].sid, false).await;
+    let tracks = revoke_and_grant().await;
+    assert!(!tracks[0].muted, "it flows once the server lets it");
+
+    mute(&tracks[0].sid, true).await;
+    bench
+        .offer(&alice, &CHROME.replacen("a=sendonly", "a=inactive", 1))
+        .await;
+    let answer = bench.offer(&alice, CHROME).await;
+    assert!(!answer.tracks[0].muted, "its owner stopped and sends anew");
+    bench.assert_nothing_refused();
 }
 
 async fn set_audience(bench: &Bench, name: &str, audience: Option<&[&str]>) {

@@ -1,6 +1,9 @@
 //! Rooms over several workers: moving, forwarding, timeouts.
 
+use crosspoint_media::config::LayerLimit;
+
 use super::*;
+use crate::quality::QualityPolicy;
 
 /// The first room lives on worker 0, the second on worker 1.
 async fn two_rooms(bench: &Bench) -> (Joined, Joined) {
@@ -86,6 +89,40 @@ async fn who_is_moved_keeps_worker_and_session_and_tracks_follow_by_relays() {
     );
     assert_eq!(commands.last().unwrap(), "0 RemoveRoom");
     assert!(bench.metric("relays").await < 0.1);
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_important_tracks_are_is_known_to_engines_that_get_them_later() {
+    let bench = Bench::new();
+    two_rooms(&bench).await;
+    let (a, b, alice) = (room("a"), room("b"), identity("alice"));
+    let prioritise = async |room: &RoomName, priority| {
+        let policy = QualityPolicy {
+            priority,
+            ..QualityPolicy::default()
+        };
+        let patch = ParticipantPatch {
+            policy: Some(policy),
+            ..ParticipantPatch::default()
+        };
+        let patched = bench.service.update_participant(room, &alice, patch).await;
+        patched.unwrap();
+        let mut commands = bench.commands();
+        commands.retain(|line| line.contains("Priority"));
+        commands
+    };
+    let told = prioritise(&a, Some(5)).await;
+    assert_eq!(told, ["0 SetPriority Some(5)"; 2], "her two tracks");
+    let moved = bench.service.move_participant(&a, &alice, &b).await;
+    moved.unwrap();
+    let commands = bench.commands();
+    let each = ["1 AcceptRelay", "1 SetPriority Some(5)"];
+    assert!(in_order(&commands, &[each, each].concat()), "{commands:?}");
+    assert_eq!(prioritise(&b, Some(5)).await, [""; 0], "as it is");
+    let usual = prioritise(&b, None).await;
+    let each = ["0 SetPriority None", "1 SetPriority None"];
+    assert_eq!(usual, [each, each].concat());
     bench.assert_nothing_refused();
 }
 
@@ -412,5 +449,46 @@ async fn an_identity_is_in_a_room_once_forwarded_or_not() {
         ]
     );
     assert_eq!(bench.service.participants(&a).await.unwrap().len(), 2);
+    bench.assert_nothing_refused();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_wished_of_a_track_goes_with_it_when_it_leaves_the_room() {
+    let bench = Bench::new();
+    let (_alice, answer) = bench.call("a", "alice").await;
+    bench.call("a", "carol").await;
+    bench.call("b", "bob").await;
+    let (a, b) = (room("a"), room("b"));
+    let (alice, service) = (identity("alice"), &bench.service);
+    let refuse = async |room: &RoomName, who: &str| {
+        let (track, who) = (&answer.tracks[1].sid, identity(who));
+        let unwanted = SubscriptionWish {
+            wanted: false,
+            largest: LayerLimit::Best,
+        };
+        let refused = service.set_subscription(room, &who, track, unwanted);
+        refused.await.unwrap();
+    };
+    let assert_no_wish_is_left = || {
+        let wishes = bench.commands().into_iter();
+        assert_eq!(wishes.filter(|line| line.contains("SetWish")).count(), 0);
+        let state = bench.service.lock();
+        let mut people = state.people.values();
+        assert!(people.all(|participant| participant.listening.wishes.is_empty()));
+    };
+
+    service.forward_participant(&a, &alice, &b).await.unwrap();
+    refuse(&b, "bob").await;
+    bench.commands();
+    service.stop_forwarding(&a, &alice, &b).await.unwrap();
+    service.forward_participant(&a, &alice, &b).await.unwrap();
+    assert_no_wish_is_left();
+
+    service.stop_forwarding(&a, &alice, &b).await.unwrap();
+    refuse(&a, "carol").await;
+    bench.commands();
+    service.move_participant(&a, &alice, &b).await.unwrap();
+    service.move_participant(&b, &alice, &a).await.unwrap();
+    assert_no_wish_is_left();
     bench.assert_nothing_refused();
 }
