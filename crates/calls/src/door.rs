@@ -1,9 +1,11 @@
 //! What goes into the machine and what comes out.
 
+use std::sync::Arc;
+
 use crate::command::{AdminCommand, Command};
 use crate::error::ErrorCode;
 use crate::event::{CommandResult, Data, Delivery};
-use crate::ids::{CallId, DeviceRef, RequestId, TenantId, UserId};
+use crate::ids::{CallId, DeviceRef, RecordingId, RequestId, TenantId, UserId};
 use crate::media::{MediaAction, MediaEvent};
 use crate::model::{Call, Group, UserRecord};
 use crate::policy::TenantSettings;
@@ -82,6 +84,8 @@ pub enum Output {
     Webhook {
         /// Whose.
         tenant: TenantId,
+        /// The tenant's settings when it happened.
+        settings: Arc<TenantSettings>,
         /// What.
         event: CallWebhook,
     },
@@ -120,8 +124,19 @@ pub struct CallWebhook {
     pub call: Call,
     /// About whom, where it is about one user.
     pub user: Option<UserId>,
+    /// About which recording, where it is about one.
+    pub recording: Option<RecordingNews>,
     /// When: milliseconds since the Unix epoch.
     pub at_ms: u64,
+}
+
+/// What application servers are told of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingNews {
+    /// Which.
+    pub id: RecordingId,
+    /// Its address, or why there is none.
+    pub outcome: Result<String, String>,
 }
 
 /// What application servers are told about.
@@ -178,8 +193,10 @@ pub enum StoreAction {
     PutBan(TenantId, UserId, Option<u64>),
     /// A ban that is over.
     DeleteBan(TenantId, UserId),
+    /// A call that goes on, as its record shall be if the server is lost; each time it differs.
+    Begun(Box<CallRecord>),
     /// A call that has ended.
     Record(Box<CallRecord>),
     /// The address of a recording of a call that has ended.
-    RecordingUrl(TenantId, CallId, String),
+    RecordingUrl(CallId, String),
 }

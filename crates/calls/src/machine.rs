@@ -12,8 +12,11 @@
 //! | `timers` | what fires when |
 //! | `tenants` | tenants, users, groups, bans; the server API |
 //! | `devices` | login, loss, return; queries |
-//! | `call` | a call begins, people join and leave, it ends |
+//! | `create` | a call is made |
+//! | `call` | people join, it begins |
 //! | `invite` | ringing and its five ends |
+//! | `answer` | what who is rung answers |
+//! | `ending` | people leave, it ends |
 //! | `seat` | agents' seats and queues |
 //! | `transfer`, `third`, `monitor` | collaboration and supervision |
 //! | `inside` | hold, digits, messages, screens, mutes |
@@ -30,7 +33,9 @@ use crate::error::ErrorCode;
 use crate::event::{CommandResult, Data};
 use crate::ids::{CallId, DeviceRef, RecordingId, RequestId, TenantId, UserId};
 
+mod answer;
 mod call;
+mod create;
 mod devices;
 mod ending;
 mod inside;

@@ -153,7 +153,7 @@ pub enum MediaEvent {
     },
     /// The room is gone, not by the machine's wish.
     RoomClosed { room: String },
-    /// The recorder writes; also its sign of life.
+    /// The recorder writes, or makes of what it wrote what it shall become; also its sign of life.
     RecordingRunning {
         call: CallId,
         recording: RecordingId,

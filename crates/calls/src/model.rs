@@ -547,7 +547,9 @@ pub struct Recording {
 pub enum RecordingMode {
     /// One file for each participant.
     Each,
-    /// One file of all.
+    /// One file of all: pictures in a grid and all voices. Of an audio call: as [`Self::Call`].
     #[default]
     Mixed,
+    /// One file of sound in stereo: who was there first on the left, everyone else on the right.
+    Call,
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::RecordingMode;
+
 /// What happens after an agent refuses a call of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,6 +68,17 @@ pub enum NumberCipher {
     },
 }
 
+/// What webhooks are signed with. Never printed.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookSecret(pub String);
+
+impl std::fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebhookSecret(..)")
+    }
+}
+
 /// Times, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -92,7 +105,7 @@ pub struct Timers {
     pub monitor_start_ms: u64,
     /// A recorder that says nothing for twice this long has died.
     pub rec_health_ms: u64,
-    /// From the stop of a recording to its address.
+    /// A recording that was stopped, and of whose finishing nothing was heard for this long, has failed.
     pub rec_finalize_ms: u64,
 }
 
@@ -167,6 +180,8 @@ pub struct TenantSettings {
     pub reject_policy: RejectPolicy,
     /// See [`RecordPolicy`].
     pub record_policy: RecordPolicy,
+    /// What a recording by [`RecordPolicy::Always`] becomes.
+    pub record_mode: RecordingMode,
     /// See [`RecordFailPolicy`].
     pub record_fail_policy: RecordFailPolicy,
     /// See [`LoginPolicy`].
@@ -179,6 +194,11 @@ pub struct TenantSettings {
     pub same_group_seats_only: bool,
     /// Whether users that were never made known may log in with a token (they are made then).
     pub open_registration: bool,
+    /// URLs where the tenant's application server is told of its calls, beside those that are told of
+    /// everything.
+    pub webhooks: Vec<String>,
+    /// What these are signed with, the tenant's id being the issuer; empty: with the server's own key.
+    pub webhook_secret: WebhookSecret,
     /// See [`Timers`].
     pub timers: Timers,
     /// See [`Limits`].

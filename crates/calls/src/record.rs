@@ -30,9 +30,9 @@ pub struct CallRecord {
     pub created_ms: u64,
     /// 0: media of two people was never up.
     pub begin_ms: u64,
-    /// See `created_ms`.
+    /// See `created_ms`. Of a call that was lost with its server: when that was found.
     pub end_ms: u64,
-    /// From `begin_ms` to `end_ms`; 0 when it never began.
+    /// From `begin_ms` to `end_ms`; 0 when it never began, or was lost with its server: nobody knows then.
     pub duration_ms: u64,
     /// Why it ended.
     pub reason: EndReason,

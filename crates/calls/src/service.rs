@@ -28,7 +28,8 @@ use crate::error::ErrorCode;
 use crate::event::{CommandResult, Data, Delivery, Event};
 use crate::ids::{DeviceRef, RequestId, TenantId};
 use crate::machine::{Machine, MachineConfig};
-use crate::media::{MediaEvent, MediaGrant};
+use crate::media::{MediaAction, MediaEvent, MediaGrant};
+use crate::policy::TenantSettings;
 
 pub mod archive;
 mod inbox;
@@ -48,6 +49,16 @@ pub trait Tickets: Send + Sync + 'static {
     fn ticket(&self, grant: &MediaGrant) -> Option<String>;
 }
 
+/// Where recordings are made. Wishes go there, [`MediaAction::StartRecording`] and
+/// [`MediaAction::StopRecording`], and what becomes of them comes back. When it does not take a wish at
+/// once, a recording that was to begin has failed.
+pub struct Recorder {
+    /// Takes wishes.
+    pub orders: mpsc::Sender<MediaAction>,
+    /// Tells.
+    pub news: mpsc::Receiver<MediaEvent>,
+}
+
 /// What the service stands on.
 pub struct Foundation {
     /// Rooms.
@@ -56,12 +67,22 @@ pub struct Foundation {
     pub tickets: Arc<dyn Tickets>,
     /// Records and directory.
     pub archive: Arc<dyn Archive>,
+    /// Recordings; `None`: each fails at once.
+    pub recorder: Option<Recorder>,
     /// What ids are drawn from; random, once per start.
     pub seed: u64,
 }
 
-/// A webhook on its way to an application server.
-pub type TenantWebhook = (TenantId, CallWebhook);
+/// A webhook on its way to application servers.
+#[derive(Clone, Debug)]
+pub struct TenantWebhook {
+    /// Whose call it is about.
+    pub tenant: TenantId,
+    /// The tenant's settings when it happened.
+    pub settings: Arc<TenantSettings>,
+    /// What happened.
+    pub event: CallWebhook,
+}
 
 /// The task's own state.
 struct Runner {
@@ -70,11 +91,14 @@ struct Runner {
     rooms: rooms::Rooms,
     tickets: Arc<dyn Tickets>,
     archive: Arc<dyn Archive>,
+    recorder: Option<mpsc::Sender<MediaAction>>,
     connections: HashMap<DeviceRef, (u64, mpsc::Sender<Outgoing>)>,
     waiting: HashMap<(DeviceRef, RequestId), oneshot::Sender<CommandResult>>,
     admins: HashMap<u64, oneshot::Sender<Result<AdminData, ErrorCode>>>,
     next_admin: u64,
     webhooks: broadcast::Sender<TenantWebhook>,
+    /// What comes out now is kept already.
+    restoring: bool,
 }
 
 impl CallService {
@@ -90,6 +114,10 @@ impl CallService {
             seed: foundation.seed,
             unix_ms_at_zero: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
         };
+        let (orders, recorded) = match foundation.recorder {
+            Some(recorder) => (Some(recorder.orders), Some(recorder.news)),
+            None => (None, None),
+        };
         let presence = foundation.control.presence();
         let events = foundation.control.events();
         let runner = Runner {
@@ -98,13 +126,15 @@ impl CallService {
             rooms: rooms::Rooms::new(foundation.control),
             tickets: foundation.tickets,
             archive: Arc::clone(&foundation.archive),
+            recorder: orders,
             connections: HashMap::new(),
             waiting: HashMap::new(),
             admins: HashMap::new(),
             next_admin: 0,
             webhooks: webhooks.clone(),
+            restoring: true,
         };
-        tokio::spawn(runner.run(messages, presence, events));
+        tokio::spawn(runner.run(messages, presence, events, recorded));
         Arc::new(Self::new(inbox, webhooks, foundation.archive))
     }
 }
@@ -115,11 +145,13 @@ impl Runner {
         mut messages: mpsc::Receiver<Message>,
         mut presence: broadcast::Receiver<Presence>,
         mut events: broadcast::Receiver<RoomEvent>,
+        mut recorded: Option<mpsc::Receiver<MediaEvent>>,
     ) {
         for (tenant, command) in self.archive.load().await {
             self.admin(tenant, command, None);
             self.settle().await;
         }
+        self.restoring = false;
         loop {
             let due = self.due();
             tokio::select! {
@@ -140,6 +172,7 @@ impl Runner {
                     Err(RecvError::Lagged(missed)) => self.catch_up(missed).await,
                     Err(RecvError::Closed) => return,
                 },
+                Some(news) = next(&mut recorded) => self.news(Some(news)),
                 () = tokio::time::sleep_until(due) => {
                     let now = self.now();
                     self.machine.handle_timeout(now);
@@ -215,6 +248,8 @@ impl Runner {
                 command,
                 answer,
             } => self.admin(tenant, command, Some(answer)),
+            // Rooms' news of before have been taken by now, and each step is carried out at once.
+            Message::Barrier(done) => drop(done.send(())),
         }
     }
 
@@ -253,17 +288,24 @@ impl Runner {
         });
     }
 
-    /// Carries out what the last step came to. Rooms first, then those who may join them.
+    /// Carries out what the last step came to. Rooms and records first, then those who are told that
+    /// they may join them, and may ask for them at once.
     async fn settle(&mut self) {
         loop {
             let mut told = Vec::new();
             while let Some(output) = self.machine.poll_output() {
                 match output {
+                    Output::Media(
+                        action @ (MediaAction::StartRecording { .. }
+                        | MediaAction::StopRecording { .. }),
+                    ) => told.extend(self.order(action).map(Output::Media)),
                     Output::Media(action) => {
                         if let Some(failed) = self.rooms.carry_out(action).await {
                             told.push(Output::Media(failed));
                         }
                     }
+                    Output::Store(_) if self.restoring => {}
+                    Output::Store(action) => self.archive.keep(action),
                     other => told.push(other),
                 }
             }
@@ -273,6 +315,22 @@ impl Runner {
             for output in told {
                 self.tell(output);
             }
+        }
+    }
+
+    /// Passes a wish on to the recorder; back comes what it does not take.
+    fn order(&self, action: MediaAction) -> Option<MediaAction> {
+        match self
+            .recorder
+            .as_ref()
+            .map(|orders| orders.try_send(action.clone()))
+        {
+            Some(Ok(())) => None,
+            Some(Err(_)) => {
+                tracing::warn!(?action, "the recorder of calls is overloaded");
+                Some(action)
+            }
+            None => Some(action),
         }
     }
 
@@ -307,8 +365,17 @@ impl Runner {
             }
             Output::Media(action) => self.news(news::refused(action)),
             // Nobody listening is fine.
-            Output::Webhook { tenant, event } => drop(self.webhooks.send((tenant, event))),
-            Output::Store(action) => self.archive.keep(action),
+            Output::Webhook {
+                tenant,
+                settings,
+                event,
+            } => drop(self.webhooks.send(TenantWebhook {
+                tenant,
+                settings,
+                event,
+            })),
+            // Carried out before anybody is told.
+            Output::Store(_) => {}
         }
     }
 
@@ -341,6 +408,18 @@ impl Runner {
                 device: device.clone(),
             });
         }
+    }
+}
+
+/// What the recorder tells next; never, where there is none.
+async fn next(recorded: &mut Option<mpsc::Receiver<MediaEvent>>) -> Option<MediaEvent> {
+    let news = match recorded {
+        Some(news) => news.recv().await,
+        None => None,
+    };
+    match news {
+        Some(news) => Some(news),
+        None => std::future::pending().await,
     }
 }
 

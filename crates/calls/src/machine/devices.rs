@@ -19,6 +19,9 @@ const PROFILE_BYTES_MAX: usize = 4096;
 /// Agents per page when the client does not say.
 const PAGE_DEFAULT: u32 = 20;
 const PAGE_MAX: u32 = 200;
+/// Devices of one user that lost their connection and may come back. A page that is loaded anew is
+/// another device, and what it was before is kept for a while.
+const AWAY_MAX: usize = 64;
 /// Users per query.
 const USERS_MAX: usize = 200;
 
@@ -43,7 +46,9 @@ impl Machine {
             return Err(ErrorCode::Forbidden);
         }
         let known = user.devices.contains_key(&from.device);
-        if !known && user.devices.len() >= limits.devices_per_user as usize {
+        let online = user.online().count();
+        let away = user.devices.len() - online;
+        if !known && (online >= limits.devices_per_user as usize || away >= AWAY_MAX) {
             return Err(ErrorCode::RateLimited);
         }
         let others: Vec<_> = user

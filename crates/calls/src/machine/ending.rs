@@ -267,9 +267,8 @@ impl Machine {
         self.forget_call(&call);
         self.finish_recording(&call);
         let ended_by = actor.map(|actor| actor.user);
-        self.store(StoreAction::Record(Box::new(record_of(
-            &call, &view, reason, ended_by,
-        ))));
+        let record = record_of(&call, view.end_ms, reason, ended_by);
+        self.store(StoreAction::Record(Box::new(record)));
         self.ended.insert(id.clone(), view);
         self.ended_order.push_back(id.clone());
         if self.ended_order.len() > ENDED_MAX
@@ -277,6 +276,15 @@ impl Machine {
         {
             self.ended.remove(&oldest);
         }
+    }
+
+    /// Keeps what there is to be known of a call if the server is lost.
+    pub(super) fn note_begun(&mut self, id: &CallId) {
+        let Some(call) = self.calls.get(id) else {
+            return;
+        };
+        let record = record_of(call, call.begin_ms, EndReason::Network, None);
+        self.store(StoreAction::Begun(Box::new(record)));
     }
 
     /// Takes every trace of a call that is gone from users and tenant.
@@ -356,12 +364,7 @@ impl Machine {
     }
 }
 
-fn record_of(
-    call: &Call,
-    view: &crate::model::Call,
-    reason: EndReason,
-    ended_by: Option<UserId>,
-) -> CallRecord {
+fn record_of(call: &Call, end_ms: u64, reason: EndReason, ended_by: Option<UserId>) -> CallRecord {
     let began = call.begin_ms > 0;
     CallRecord {
         call: call.id.clone(),
@@ -374,9 +377,9 @@ fn record_of(
         members: call.parts.keys().cloned().collect(),
         created_ms: call.created_ms,
         begin_ms: call.begin_ms,
-        end_ms: view.end_ms,
+        end_ms,
         duration_ms: if began {
-            view.end_ms.saturating_sub(call.begin_ms)
+            end_ms.saturating_sub(call.begin_ms)
         } else {
             0
         },

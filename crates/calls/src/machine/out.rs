@@ -172,10 +172,20 @@ impl Machine {
             kind,
             call: self.call_view(entry),
             user: user.cloned(),
+            recording: None,
             at_ms: self.unix_ms(),
         };
         let tenant = entry.tenant.clone();
-        self.out.push_back(Output::Webhook { tenant, event });
+        self.tell_application_server(tenant, event);
+    }
+
+    pub(super) fn tell_application_server(&mut self, tenant: TenantId, event: CallWebhook) {
+        let settings = self.tenant(&tenant).map(|entry| entry.settings.clone());
+        self.out.push_back(Output::Webhook {
+            tenant,
+            settings: settings.unwrap_or_default(),
+            event,
+        });
     }
 
     /// Tells one device; while it is away the event is kept for its return.

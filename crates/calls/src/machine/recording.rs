@@ -5,12 +5,12 @@ use super::state::{Finalizing, Recording};
 use super::timers::Timer;
 use super::{Done, Machine};
 use crate::command::CallRef;
-use crate::door::{CallWebhookKind, StoreAction};
+use crate::door::{CallWebhook, CallWebhookKind, RecordingNews, StoreAction};
 use crate::error::ErrorCode;
 use crate::event::{Data, Event, PropChanged};
 use crate::ids::{CallId, DeviceRef, RecordingId, TenantId, UserId};
 use crate::media::MediaAction;
-use crate::model::{CallState, Recording as View, RecordingMode, RecordingState, Role};
+use crate::model::{CallState, Media, Recording as View, RecordingMode, RecordingState, Role};
 use crate::policy::{RecordFailPolicy, RecordPolicy};
 use crate::reason::EndReason;
 
@@ -45,11 +45,10 @@ impl Machine {
     }
 
     pub(super) fn record_by_policy(&mut self, id: &CallId, tenant: &TenantId) {
-        let always = self
-            .tenant(tenant)
-            .is_some_and(|tenant| tenant.settings.record_policy == RecordPolicy::Always);
-        if always {
-            self.start_recording(id, RecordingMode::Mixed);
+        let settings = self.tenant(tenant).map(|tenant| &tenant.settings);
+        let always = settings.filter(|settings| settings.record_policy == RecordPolicy::Always);
+        if let Some(mode) = always.map(|settings| settings.record_mode) {
+            self.start_recording(id, mode);
         }
     }
 
@@ -58,12 +57,17 @@ impl Machine {
         let start_ms = self.unix_ms();
         let call = self.calls.get_mut(id)?;
         let tenant = call.tenant.clone();
+        let mode = match (mode, call.media) {
+            (RecordingMode::Mixed, Media::Audio) => RecordingMode::Call,
+            (mode, _) => mode,
+        };
         call.recording = Some(Recording {
             id: recording.clone(),
             mode,
             state: RecordingState::Starting,
             start_ms,
         });
+        self.note_begun(id);
         self.watch_recorder(id, &tenant);
         self.media(MediaAction::StartRecording {
             room: room_of(id),
@@ -139,6 +143,12 @@ impl Machine {
     }
 
     pub(super) fn recorder_runs(&mut self, id: &CallId, recording: &RecordingId) {
+        if let Some(finalizing) = self.finalizing.get(recording) {
+            let period = self.periods(&finalizing.tenant).rec_finalize_ms;
+            let timer = Timer::RecFinalize(recording.clone());
+            self.timers.set(timer, self.after_ms(period));
+            return;
+        }
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -178,23 +188,13 @@ impl Machine {
             bytes,
         };
         self.set_recording(&done.call, recording, RecordingState::Ready);
+        self.webhook_recording(&done.call, &done.tenant, recording, Ok(url.clone()));
         match self.calls.get_mut(&done.call) {
             Some(call) => {
                 call.recordings.push(url);
-                self.webhook(&done.call, CallWebhookKind::CallRecordingReady, None);
+                self.note_begun(&done.call);
             }
-            None => {
-                self.webhook_ended(
-                    &done.call,
-                    &done.tenant,
-                    CallWebhookKind::CallRecordingReady,
-                );
-                self.store(StoreAction::RecordingUrl(
-                    done.tenant.clone(),
-                    done.call.clone(),
-                    url,
-                ));
-            }
+            None => self.store(StoreAction::RecordingUrl(done.call.clone(), url)),
         }
         for user in done.users {
             self.tell_user(&done.tenant, &user, None, &event);
@@ -214,20 +214,32 @@ impl Machine {
         }
     }
 
-    fn webhook_ended(&mut self, id: &CallId, tenant: &TenantId, kind: CallWebhookKind) {
-        let Some(call) = self.ended.get(id).cloned() else {
+    /// Tells what became of a recording, be its call over or not.
+    fn webhook_recording(
+        &mut self,
+        id: &CallId,
+        tenant: &TenantId,
+        recording: &RecordingId,
+        outcome: Result<String, String>,
+    ) {
+        let live = self.calls.get(id).map(|call| self.call_view(call));
+        let Some(call) = live.or_else(|| self.ended.get(id).cloned()) else {
             return;
         };
-        let event = crate::door::CallWebhook {
-            kind,
+        let event = CallWebhook {
+            kind: match outcome {
+                Ok(_) => CallWebhookKind::CallRecordingReady,
+                Err(_) => CallWebhookKind::CallRecordingAborted,
+            },
             call,
             user: None,
+            recording: Some(RecordingNews {
+                id: recording.clone(),
+                outcome,
+            }),
             at_ms: self.unix_ms(),
         };
-        self.out.push_back(crate::door::Output::Webhook {
-            tenant: tenant.clone(),
-            event,
-        });
+        self.tell_application_server(tenant.clone(), event);
     }
 
     pub(super) fn finalizing_failed(&mut self, recording: &RecordingId) {
@@ -279,11 +291,12 @@ impl Machine {
         if live {
             self.timers.clear(&Timer::RecHealth(id.clone()));
             self.set_recording(id, recording, RecordingState::Aborted);
-            self.webhook(id, CallWebhookKind::CallRecordingAborted, None);
+            if let Some(tenant) = &tenant {
+                self.webhook_recording(id, tenant, recording, Err(detail.to_owned()));
+            }
             self.tell_members(id, None, &event);
         } else if let Some(lost) = finalizing {
-            let kind = CallWebhookKind::CallRecordingAborted;
-            self.webhook_ended(id, &lost.tenant, kind);
+            self.webhook_recording(id, &lost.tenant, recording, Err(detail.to_owned()));
             for user in lost.users {
                 self.tell_user(&lost.tenant, &user, None, &event);
             }

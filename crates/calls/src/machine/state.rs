@@ -1,6 +1,7 @@
 //! What the machine keeps. Only data: the rules stand in the files beside it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use crosspoint_wire::time::Time;
 
@@ -19,7 +20,7 @@ use crate::policy::TenantSettings;
 
 #[derive(Clone, Debug)]
 pub(super) struct Tenant {
-    pub settings: TenantSettings,
+    pub settings: Arc<TenantSettings>,
     pub users: BTreeMap<UserId, User>,
     pub groups: BTreeMap<GroupId, Group>,
     /// Directory numbers.
@@ -212,7 +213,7 @@ pub(super) struct Finalizing {
 }
 
 impl Tenant {
-    pub(super) fn new(settings: TenantSettings, now: Time) -> Self {
+    pub(super) fn new(settings: Arc<TenantSettings>, now: Time) -> Self {
         let invites = u64::from(settings.limits.invites_per_second) * 1000;
         Self {
             settings,

@@ -1,5 +1,7 @@
 //! Tenants, users, groups, bans: the directory and the server API.
 
+use std::sync::Arc;
+
 use super::Machine;
 use super::state::{Tenant, User};
 use super::timers::Timer;
@@ -32,7 +34,9 @@ impl Machine {
             AdminCommand::PutUser { user } => return self.put_user(tenant, *user),
             AdminCommand::Tenant => {
                 let tenant = self.tenant(tenant).ok_or(ErrorCode::TenantNotFound)?;
-                return Ok(AdminData::Tenant(Box::new(tenant.settings.clone())));
+                return Ok(AdminData::Tenant(Box::new(TenantSettings::clone(
+                    &tenant.settings,
+                ))));
             }
             AdminCommand::Users => {
                 let users = self.tenant(tenant).into_iter();
@@ -108,6 +112,7 @@ impl Machine {
             id.clone(),
             Box::new(settings.clone()),
         ));
+        let settings = Arc::new(settings);
         match self.tenants.get_mut(id) {
             Some(tenant) => tenant.settings = settings,
             None => {

@@ -4,5 +4,10 @@
 mod behaviour;
 mod centre;
 mod chaos;
+mod devices;
+mod flood;
+mod inside;
+mod recordings;
 mod rig;
 mod table;
+mod vanish;

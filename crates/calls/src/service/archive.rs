@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::command::AdminCommand;
 use crate::door::StoreAction;
+use crate::error::ErrorCode;
 use crate::ids::TenantId;
 use crate::record::CallRecord;
 
@@ -15,10 +16,19 @@ use crate::record::CallRecord;
 pub trait Archive: Send + Sync + 'static {
     /// Keeps something. Never waits: what cannot be kept is dropped and counted.
     fn keep(&self, action: StoreAction);
-    /// The directory as it was kept, in the order in which the machine takes it.
+    /// The directory as it was kept, in the order in which the machine takes it. What the machine has
+    /// from here is not kept anew.
     async fn load(&self) -> Vec<(TenantId, AdminCommand)>;
     /// Records of a tenant's calls that ended at `since_ms` or later, newest first, at most `limit`.
-    async fn records(&self, tenant: &TenantId, since_ms: u64, limit: usize) -> Vec<CallRecord>;
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unavailable`]: what they are kept in does not answer.
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        since_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<CallRecord>, ErrorCode>;
 }
 
 /// Records that are kept in memory.
@@ -47,12 +57,15 @@ impl Archive for MemoryArchive {
                 }
                 records.push_back(*record);
             }
-            StoreAction::RecordingUrl(_, call, url) => {
+            StoreAction::RecordingUrl(call, url) => {
                 let mut records = self.lock();
                 let record = records.iter_mut().rev().find(|record| record.call == call);
                 if let Some(record) = record {
                     record.recordings.push(url);
                 }
+            }
+            StoreAction::DeleteTenant(tenant) => {
+                self.lock().retain(|record| record.tenant != tenant);
             }
             // The machine itself has the directory.
             _ => {}
@@ -63,12 +76,17 @@ impl Archive for MemoryArchive {
         Vec::new()
     }
 
-    async fn records(&self, tenant: &TenantId, since_ms: u64, limit: usize) -> Vec<CallRecord> {
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        since_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<CallRecord>, ErrorCode> {
         let records = self.lock();
         let own = records
             .iter()
             .rev()
             .filter(|record| &record.tenant == tenant && record.end_ms >= since_ms);
-        own.take(limit).cloned().collect()
+        Ok(own.take(limit).cloned().collect())
     }
 }

@@ -43,6 +43,7 @@ pub(super) enum Message {
         command: AdminCommand,
         answer: oneshot::Sender<Result<AdminData, ErrorCode>>,
     },
+    Barrier(oneshot::Sender<()>),
 }
 
 /// What a device is sent.
@@ -148,6 +149,15 @@ impl CallService {
             answer,
         })?;
         result.await.map_err(|_| ErrorCode::ServerInternal)?
+    }
+
+    /// Returns when what was asked here, and what rooms told, has been carried out so far.
+    pub async fn settled(&self) {
+        let (done, barrier) = oneshot::channel();
+        if self.inbox.send(Message::Barrier(done)).await.is_ok() {
+            // The task may have ended with the runtime.
+            let _ = barrier.await;
+        }
     }
 
     /// What application servers are to be told. A receiver that lags loses the oldest.

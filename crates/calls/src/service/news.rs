@@ -76,7 +76,7 @@ pub(super) fn refused(action: MediaAction) -> Option<MediaEvent> {
             call,
             recording,
             user: None,
-            detail: "this server has no recorder".to_owned(),
+            detail: "no recorder takes it".to_owned(),
         }),
         _ => None,
     }

@@ -54,13 +54,7 @@ impl Rooms {
     /// Carries one wish out. A wish about somebody who is not there (yet, any more) needs nothing: the
     /// grant of the next join says the same. Returned: what cannot be done here.
     pub(super) async fn carry_out(&mut self, action: MediaAction) -> Option<MediaAction> {
-        let failed = match &action {
-            MediaAction::StartRecording { .. } | MediaAction::StopRecording { .. } => {
-                return Some(action);
-            }
-            other => self.change(other).await,
-        };
-        match failed {
+        match self.change(&action).await {
             Ok(())
             | Err(
                 ControlError::ParticipantNotFound(_)
@@ -153,6 +147,7 @@ impl Rooms {
                     self.control.stop_forwarding(&room, &user, &peer).await?;
                 }
             }
+            // The recorder's matter.
             MediaAction::StartRecording { .. } | MediaAction::StopRecording { .. } => {}
         }
         Ok(())

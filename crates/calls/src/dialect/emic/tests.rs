@@ -5,8 +5,10 @@ use serde_json::json;
 use super::super::DialectName;
 use super::super::testing::*;
 use super::*;
+use crate::event::Stage;
 use crate::ids::DeviceName;
-use crate::model::{GroupKind, Role};
+use crate::model::{GroupKind, MonitorState, Person, Role, Seat, TransferState};
+use crate::reason::EndReason;
 
 fn seat() -> Transcript {
     let mut seat = Transcript::of(DialectName::Emic, "1001");

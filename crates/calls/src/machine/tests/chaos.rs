@@ -23,7 +23,7 @@ use crate::model::{
 use crate::policy::{LoginPolicy, RecordFailPolicy, RecordPolicy, RejectPolicy, TenantSettings};
 
 /// Steps in an ordinary run; `CALLS_CHAOS_STEPS` takes its place.
-const STEPS: u64 = 60_000;
+const STEPS: u64 = 1_000_000;
 
 const DEVICES: [&str; 13] = [
     "ann",
@@ -363,7 +363,7 @@ fn recorder(rng: &mut StdRng, rig: &Rig) -> MediaEvent {
 
 impl Machine {
     /// What must hold between any two steps.
-    fn check(&self) {
+    pub(super) fn check(&self) {
         for (id, call) in &self.calls {
             assert_ne!(call.state, CallState::Ended, "{id}: ended calls are gone");
             assert!(!self.ended.contains_key(id));

@@ -13,12 +13,12 @@ use crate::model::{Media, RecordingMode, TrackKind};
 use crate::policy::{RejectPolicy, TenantSettings};
 
 /// Customer, main agent, another agent, supervisor, and somebody who has nothing to do with it.
-const CAST: [&str; 5] = ["ann", "amy", "bea", "sue", "bob"];
+pub(super) const CAST: [&str; 5] = ["ann", "amy", "bea", "sue", "bob"];
 
-type Setting = fn(&mut Rig) -> CallId;
+pub(super) type Setting = fn(&mut Rig) -> CallId;
 
 /// Each is reached from everybody online, `bea` and `sue` at work but not in the queue.
-const SITUATIONS: [(&str, Setting); 15] = [
+pub(super) const SITUATIONS: [(&str, Setting); 15] = [
     ("waiting", |rig| {
         rest(rig, "amy");
         rig.queue("ann")
@@ -333,25 +333,31 @@ fn commands(of: &CallId) -> Vec<Command> {
     ]
 }
 
+/// Everybody online, in a situation.
+pub(super) fn set(situation: &str, setting: Setting) -> (Rig, CallId) {
+    let mut rig = Rig::new(TenantSettings {
+        reject_policy: RejectPolicy::Overflow,
+        ..TenantSettings::default()
+    });
+    for name in CAST.into_iter().chain(["cai"]) {
+        rig.login(name);
+    }
+    for name in ["bea", "sue", "cai"] {
+        rest(&mut rig, name);
+    }
+    let call = setting(&mut rig);
+    if situation != "waiting" {
+        ready(&mut rig, "cai");
+    }
+    (rig, call)
+}
+
 fn table() -> String {
     let mut text = String::from(
         "# situation | command | who: result | state of the call | what each of ann, amy, bea, sue, bob is told\n# Refusals that nobody else hears of stand in one line.\n",
     );
     for (situation, setting) in SITUATIONS {
-        let mut rig = Rig::new(TenantSettings {
-            reject_policy: RejectPolicy::Overflow,
-            ..TenantSettings::default()
-        });
-        for name in ["ann", "amy", "bea", "sue", "bob", "cai"] {
-            rig.login(name);
-        }
-        for name in ["bea", "sue", "cai"] {
-            rest(&mut rig, name);
-        }
-        let call = setting(&mut rig);
-        if situation != "waiting" && !situation.contains("cai") {
-            ready(&mut rig, "cai");
-        }
+        let (rig, call) = set(situation, setting);
         for command in commands(&call) {
             let mut refused = String::new();
             for who in CAST {
