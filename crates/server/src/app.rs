@@ -1,8 +1,8 @@
 //! What all front doors share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crosspoint_control::api::RoomControl;
 use crosspoint_store::Store;
@@ -15,6 +15,7 @@ use crate::report::Reporter;
 use crate::signal::Sessions;
 use crate::snapshot::Snapshots;
 use crate::snapshot::moderation::Moderation;
+use crate::sockets::Sockets;
 use crate::webhook::SignedClient;
 use crate::whip::Resources;
 
@@ -35,24 +36,34 @@ pub struct App {
     pub(crate) moderation: Moderation,
     pub(crate) signal: Sessions,
     pub(crate) whip: Resources,
-    recordings: OnceLock<Arc<Recordings>>,
+    pub(crate) sockets: Arc<Sockets>,
+    recordings: Option<Arc<Recordings>>,
     pub(crate) calls: Calls,
     pub(crate) started: Instant,
     draining: AtomicBool,
 }
 
 impl App {
-    /// Puts the parts together. To be called within a tokio runtime, whose tasks calls live on.
+    /// Puts the parts together; `store` comes with the name that this node has in it. To be called within
+    /// a tokio runtime, whose tasks calls live on.
     #[must_use]
     pub fn new(
         control: Arc<dyn RoomControl>,
         keys: Keys,
         config: Config,
         development: bool,
-        store: Option<Store>,
+        store: Option<(Store, String)>,
+        recordings: Option<Arc<Recordings>>,
     ) -> Arc<Self> {
         crate::telemetry::install();
-        let calls = Calls::start(Arc::clone(&control), keys.clone(), development);
+        let calls = Calls::start(
+            Arc::clone(&control),
+            keys.clone(),
+            development,
+            store.clone(),
+            days(config.store.call_records_days),
+            recordings.as_ref(),
+        );
         let judge = SignedClient::new(&config.webhooks, &keys);
         let moderation = Moderation::new(judge.ok());
         Arc::new(Self {
@@ -61,26 +72,22 @@ impl App {
             keys,
             config,
             development,
-            store,
+            store: store.map(|(store, _)| store),
             reporter: Arc::default(),
             snapshots: Arc::default(),
             moderation,
             signal: Sessions::default(),
             whip: Resources::default(),
-            recordings: OnceLock::new(),
+            sockets: Sockets::new(),
+            recordings,
             started: Instant::now(),
             draining: AtomicBool::new(false),
         })
     }
 
-    /// Makes recordings possible; to be called once.
-    pub(crate) fn set_recordings(&self, recordings: Arc<Recordings>) {
-        let _ = self.recordings.set(recordings);
-    }
-
     /// Recordings, if they are switched on.
     pub(crate) fn recordings(&self) -> Option<&Arc<Recordings>> {
-        self.recordings.get()
+        self.recordings.as_ref()
     }
 
     /// Whether joins are refused because the server is stopping.
@@ -100,4 +107,9 @@ impl App {
     pub fn session_count(&self) -> usize {
         self.signal.len() + self.whip.len()
     }
+}
+
+/// So many days; none stand for ever.
+fn days(days: u64) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(days.saturating_mul(24 * 3600)))
 }

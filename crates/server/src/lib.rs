@@ -12,6 +12,7 @@ pub mod development;
 pub mod http;
 pub mod recordings;
 pub mod server;
+pub mod tls;
 
 mod calls;
 mod media;
@@ -20,6 +21,7 @@ mod records;
 mod report;
 mod signal;
 mod snapshot;
+mod sockets;
 mod telemetry;
 mod text;
 mod webhook;

@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use crosspoint_bench::load::{KeyPair, Load};
+use crosspoint_control::model::{Identity, NAME_CHARS_MAX, RoomName};
 use crosspoint_record::Mode;
 use crosspoint_server::auth::{GrantOption, Keys, TokenRequest};
 use crosspoint_server::config::load::{Loaded, load};
 use crosspoint_server::config::{Config, Log, LogFormat};
+use crosspoint_server::tls::Tls;
 use crosspoint_server::{RunningServer, Server, development, recordings};
 use tracing_subscriber::EnvFilter;
 
@@ -57,11 +59,11 @@ enum Command {
 #[derive(Args)]
 struct TokenArgs {
     /// Room to join
-    #[arg(long)]
-    room: String,
+    #[arg(long, value_parser = room_name)]
+    room: RoomName,
     /// Identity in the room; without one each WHIP or WHEP client gets an identity of its own
-    #[arg(long)]
-    identity: Option<String>,
+    #[arg(long, value_parser = identity)]
+    identity: Option<Identity>,
     /// Name to show
     #[arg(long)]
     name: Option<String>,
@@ -158,8 +160,8 @@ fn greet(server: &RunningServer) {
 fn token(args: TokenArgs, config: &Config) -> anyhow::Result<()> {
     let keys = keys(config)?;
     let request = TokenRequest {
-        room: args.room,
-        identity: args.identity,
+        room: args.room.to_string(),
+        identity: args.identity.map(|identity| identity.to_string()),
         name: args.name,
         metadata: args.metadata,
         attributes: BTreeMap::new(),
@@ -168,6 +170,18 @@ fn token(args: TokenArgs, config: &Config) -> anyhow::Result<()> {
     };
     println!("{}", request.sign(&keys)?);
     Ok(())
+}
+
+fn room_name(text: &str) -> Result<RoomName, String> {
+    RoomName::new(text).ok_or_else(name_form)
+}
+
+fn identity(text: &str) -> Result<Identity, String> {
+    Identity::new(text).ok_or_else(name_form)
+}
+
+fn name_form() -> String {
+    format!("a name has 1 to {NAME_CHARS_MAX} characters, and no control characters")
 }
 
 /// The configured keys, or the development key.
@@ -200,9 +214,9 @@ fn load_test(mut load: Load, config: &Config) -> anyhow::Result<()> {
 fn check(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     let http = &loaded.config.http;
     if loaded.config.has_tls() {
-        for path in [&http.tls_certificate, &http.tls_key] {
-            std::fs::File::open(path)
-                .map_err(|e| anyhow::anyhow!("http: {}: {e}", path.display()))?;
+        let tls = Tls::read(&http.tls_certificate, &http.tls_key)?;
+        if let Some(remark) = tls.remark {
+            println!("note: {remark}");
         }
     }
     for remark in &loaded.remarks {
@@ -282,5 +296,28 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(options: &[&str]) -> Option<String> {
+        let command = ["crosspoint", "token"].iter().chain(options);
+        let error = Cli::try_parse_from(command).err()?;
+        Some(error.to_string())
+    }
+
+    #[test]
+    fn a_token_that_lets_nobody_in_anywhere_is_not_made() {
+        assert_eq!(refusal(&["--room", "demo", "--identity", "ann"]), None);
+        assert_eq!(refusal(&["--room", "demo"]), None);
+        let no_room = refusal(&["--room", "", "--identity", "ann"]).unwrap();
+        assert!(no_room.contains("--room"), "{no_room}");
+        assert!(no_room.contains("1 to 128 characters"), "{no_room}");
+        let nobody = refusal(&["--room", "demo", "--identity", ""]).unwrap();
+        assert!(nobody.contains("--identity"), "{nobody}");
+        assert!(nobody.contains("1 to 128 characters"), "{nobody}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crosspoint_control::api::RoomControl;
 use crosspoint_control::service::{ControlConfig, Service};
-use crosspoint_media::config::EngineConfig;
+use crosspoint_media::config::{EngineConfig, RetransmitShare};
 use crosspoint_transport::Transport;
 use crosspoint_transport::api::{DtlsVersions, TransportConfig};
 
@@ -66,6 +66,10 @@ fn transport_config(config: &Config, development: bool) -> TransportConfig {
             cache_duration: Duration::from_millis(media.cache_ms),
             cache_bytes_max: media.cache_bytes,
             keyframe_request_interval: Duration::from_millis(media.keyframe_interval_ms),
+            retransmit: RetransmitShare {
+                percent: media.retransmit_percent,
+                percent_max: media.retransmit_percent_max,
+            },
             start_bitrate_bps: media.start_bitrate_bps,
             max_bitrate_bps: media.max_bitrate_bps,
             ..EngineConfig::default()

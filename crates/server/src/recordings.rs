@@ -1,12 +1,16 @@
 //! Recordings of rooms: taps led to the recorder, what it says led back, and what becomes of files.
 //!
 //! The recorder knows nothing of rooms and the control plane nothing of files; here they meet. Which
-//! recordings there are is what the folder says ([`Manifest`]): it is the truth after a crash, too.
+//! recordings there are is what the folder says ([`Manifest`]): it is the truth after a crash, too, and
+//! the index in the store ([`index`]) follows it.
+
+mod index;
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use crosspoint_control::api::{
@@ -17,25 +21,31 @@ use crosspoint_media::config::{RelayId, TrackSource};
 use crosspoint_record::deliver::Store;
 use crosspoint_record::manifest::{self, Format, Manifest, Mode, OnFailure, Participant, Reason};
 use crosspoint_record::recorder::{Request, TrackRequest};
-use crosspoint_record::{Finisher, Recorder, RecorderEvent};
+use crosspoint_record::{Finished, Finisher, Recorder, RecorderEvent};
+use crosspoint_store::Store as Records;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
+use self::index::Index;
 use crate::config::Config;
 
 /// Events that may wait for a slow reader.
 const EVENTS_MAX: usize = 256;
 
-/// Most recordings in one list.
-const LIST_MAX: usize = 1000;
+/// Pauses before a recording is finished that the disk did not let: the first, and the longest.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Everything that has to do with recordings.
 pub struct Recordings {
     recorder: Recorder,
     finisher: Finisher,
+    index: Index,
     control: Arc<dyn RoomControl>,
     events: broadcast::Sender<RecordingEvent>,
     active: Mutex<HashMap<String, Active>>,
+    /// Why recordings ended that are not finished yet: their manifests may not say it, for want of room.
+    ended: Mutex<HashMap<String, Reason>>,
 }
 
 /// A recording under way.
@@ -87,14 +97,15 @@ pub(crate) enum RecordingError {
 }
 
 impl Recordings {
-    /// Starts the recorder and takes up what an earlier server left unfinished. `None` when
-    /// recording is not enabled.
+    /// Starts the recorder. `None` when recording is not enabled. `records`: where the index is kept,
+    /// and the name of this node.
     ///
     /// # Errors
     /// A folder that cannot be written, a target that cannot be used.
     pub(crate) fn start(
         config: &Config,
         control: Arc<dyn RoomControl>,
+        records: Option<(Records, String)>,
     ) -> anyhow::Result<Option<Arc<Self>>> {
         let settings = &config.recording;
         if !settings.enabled {
@@ -122,20 +133,38 @@ impl Recordings {
         let recordings = Arc::new(Self {
             recorder,
             finisher,
+            index: Index::new(&folder, records),
             events: broadcast::channel(EVENTS_MAX).0,
             active: Mutex::default(),
+            ended: Mutex::default(),
             control,
         });
-        for id in crosspoint_record::unfinished(&folder)? {
+        tokio::spawn(Arc::clone(&recordings).follow_recorder(events));
+        tokio::spawn(Arc::clone(&recordings).follow_rooms());
+        Ok(Some(recordings))
+    }
+
+    /// Takes up what an earlier server left unfinished; to be called when those who want to hear of it
+    /// listen.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub(crate) fn take_up(self: &Arc<Self>) -> io::Result<()> {
+        for id in crosspoint_record::unfinished(self.recorder.folder())? {
             tracing::info!(
                 recording = id,
                 "taking up a recording that was not finished"
             );
-            tokio::spawn(Arc::clone(&recordings).finish(id, false));
+            tokio::spawn(Arc::clone(self).finish(id, Reason::Crashed, false));
         }
-        tokio::spawn(Arc::clone(&recordings).follow_recorder(events));
-        tokio::spawn(Arc::clone(&recordings).follow_rooms());
-        Ok(Some(recordings))
+        let indexed = Arc::clone(self);
+        tokio::spawn(async move { indexed.index.agree().await });
+        Ok(())
+    }
+
+    /// See [`Recorder::silent_for`].
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.recorder.silent_for()
     }
 
     /// What becomes of recordings, from now on.
@@ -188,6 +217,7 @@ impl Recordings {
                 return Err(error.into());
             }
         }
+        self.index.note(&manifest).await;
         let started = RecordingEvent::Started(Arc::new(manifest.clone()));
         let _ = self.events.send(started);
         Ok(manifest)
@@ -204,26 +234,10 @@ impl Recordings {
         Ok(manifest)
     }
 
-    /// Recordings, newest first; those of one room if it is given.
+    /// Recordings without their gaps, newest first; those of one room if it is given.
     pub(crate) async fn list(&self, room: Option<String>) -> Result<Vec<Manifest>, RecordingError> {
-        let folder = self.recorder.folder().to_owned();
-        let list = move || -> io::Result<Vec<Manifest>> {
-            let mut found: Vec<Manifest> = std::fs::read_dir(folder)?
-                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                .filter(|path| {
-                    path.file_name()
-                        .and_then(|n| n.to_str())
-                        .is_some_and(manifest::is_id)
-                })
-                .filter_map(|path| Manifest::read(&path).ok())
-                .filter(|manifest| room.as_ref().is_none_or(|room| *room == manifest.room))
-                .collect();
-            found.sort_by_key(|manifest| std::cmp::Reverse(manifest.started_us));
-            found.truncate(LIST_MAX);
-            Ok(found)
-        };
-        let list = tokio::task::spawn_blocking(list);
-        Ok(list.await.map_err(io::Error::other)??)
+        let found = self.index.list(room).await?.into_iter();
+        Ok(found.map(|manifest| self.as_known(manifest)).collect())
     }
 
     /// One recording.
@@ -232,10 +246,28 @@ impl Recordings {
         let folder = self.folder_of(id).ok_or_else(unknown)?;
         let read = tokio::task::spawn_blocking(move || Manifest::read(&folder));
         match read.await.map_err(io::Error::other)? {
-            Ok(manifest) => Ok(manifest),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown()),
+            Ok(manifest) => Ok(self.as_known(manifest)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.index.elsewhere(id).await.ok_or_else(unknown)
+            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A manifest with what is not on the disk: how long a recording has lasted that goes on, and why
+    /// one failed if there was no room for that.
+    fn as_known(&self, mut manifest: Manifest) -> Manifest {
+        if manifest.state != manifest::State::Recording {
+            return manifest;
+        }
+        let ended = lock(&self.ended).get(&manifest.id).copied();
+        if let Some(reason) = ended.filter(|reason| !reason.is_good()) {
+            manifest.state = manifest::State::Aborted;
+            manifest.reason = Some(reason);
+        } else if self.lock().contains_key(&manifest.id) {
+            manifest.duration_ms = self.recorder.elapsed_ms(&manifest);
+        }
+        manifest
     }
 
     /// Where a file of a recording is, if it is on this machine.
@@ -323,9 +355,10 @@ impl Recordings {
                 }
                 RecorderEvent::Ended { id, reason } => {
                     self.close_tap(&id).await;
+                    lock(&self.ended).insert(id.clone(), reason);
                     let room = self.lock().remove(&id).map(|active| active.room);
                     let ends_call = self.end_room_if_asked(&id, room, reason).await;
-                    tokio::spawn(Arc::clone(&self).finish(id, ends_call));
+                    tokio::spawn(Arc::clone(&self).finish(id, reason, ends_call));
                 }
             }
         }
@@ -354,26 +387,53 @@ impl Recordings {
         false
     }
 
-    /// Closes, composes and delivers, and tells everyone.
-    async fn finish(self: Arc<Self>, id: String, ends_call: bool) {
-        let finished = match self.finisher.finish(&id).await {
-            Ok(finished) => finished,
-            Err(error) => {
+    /// Closes, composes and delivers, and tells everyone. While the disk does not let it, it is tried
+    /// again: nothing is lost meanwhile.
+    async fn finish(self: Arc<Self>, id: String, ended: Reason, ends_call: bool) {
+        let mut told = false;
+        let mut pause = PAUSE_FIRST;
+        let finished = loop {
+            let error = match self.finisher.finish(&id, ended).await {
+                Ok(finished) => break Some(finished),
+                Err(error) => error,
+            };
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) {
                 tracing::error!(recording = id, %error, "a recording cannot be finished");
-                return;
+                break None;
             }
+            if pause == PAUSE_FIRST {
+                tracing::warn!(recording = id, %error, "a recording cannot be finished yet");
+            }
+            // Whoever waits for a recording that failed need not wait for the disk.
+            if !told
+                && !ended.is_good()
+                && let Ok(manifest) = self.get(&id).await
+            {
+                told = true;
+                self.tell_aborted(manifest, ends_call);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
         };
-        let manifest = Arc::new(finished.manifest);
-        let state = manifest.state;
-        tracing::info!(recording = id, ?state, "recording finished");
-        let event = match state {
-            manifest::State::Ready => RecordingEvent::Ready(manifest, finished.url),
-            _ => RecordingEvent::Aborted {
-                manifest,
-                ends_call,
-            },
+        lock(&self.ended).remove(&id);
+        let Some(Finished { manifest, url }) = finished else {
+            return;
         };
-        let _ = self.events.send(event);
+        tracing::info!(recording = id, state = ?manifest.state, "recording finished");
+        self.index.note(&manifest).await;
+        if manifest.state == manifest::State::Ready {
+            let ready = RecordingEvent::Ready(Arc::new(manifest), url);
+            let _ = self.events.send(ready);
+        } else if !told {
+            self.tell_aborted(manifest, ends_call);
+        }
+    }
+
+    fn tell_aborted(&self, manifest: Manifest, ends_call: bool) {
+        let _ = self.events.send(RecordingEvent::Aborted {
+            manifest: Arc::new(manifest),
+            ends_call,
+        });
     }
 
     /// Records rooms whose settings say so.
@@ -417,8 +477,12 @@ impl Recordings {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Active>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.active)
     }
+}
+
+fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a policy's mode is called by the recorder.

@@ -19,6 +19,7 @@ use crate::auth::Keys;
 use crate::config::Config;
 use crate::recordings::Recordings;
 use crate::report::history::Historian;
+use crate::tls::Tls;
 use crate::{development, http, records, webhook};
 
 /// Most bytes of a request's line and headers.
@@ -92,12 +93,20 @@ impl Server {
             .first()
             .context("there is no address to listen on")?
             .local_addr()?;
-        let tls = tls(&config).await?;
-        let recordings = Recordings::start(&config, Arc::clone(&control))?;
-        let recorded = recordings.as_ref().map(|recordings| recordings.events());
+        let tls = tls(&config)?;
         let header_timeout = Duration::from_secs(config.http.header_timeout_s);
         let store = records::open(&config).await?;
-        let app = App::new(control, access.keys, config, access.development, store);
+        let store = store.map(|store| (store, records::node(&http_addr)));
+        let recordings = Recordings::start(&config, Arc::clone(&control), store.clone())?;
+        let recorded = recordings.as_ref().map(|recordings| recordings.events());
+        let app = App::new(
+            control,
+            access.keys,
+            config,
+            access.development,
+            store,
+            recordings,
+        );
         webhook::start(
             &app.config.webhooks,
             &app.keys,
@@ -112,8 +121,8 @@ impl Server {
             app.control.events(),
         );
         app.reporter.start(Arc::clone(&app.control), historian);
-        if let Some(recordings) = recordings {
-            app.set_recordings(recordings);
+        if let Some(recordings) = app.recordings() {
+            recordings.take_up().context("recordings")?;
         }
         let service =
             http::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
@@ -172,7 +181,8 @@ impl RunningServer {
         }
     }
 
-    /// Ends everything now; those who are still here are told `server_shutdown`.
+    /// Ends everything now; those who are still here are told `server_shutdown`, and have a moment
+    /// to hear it.
     pub async fn stop(self) {
         let control = &self.app.control;
         for room in control.rooms().await.unwrap_or_default() {
@@ -186,6 +196,10 @@ impl RunningServer {
         while self.app.session_count() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
+        // Calls have ended with their rooms: their devices are told, and they have records now.
+        let settled = self.app.calls.service.settled();
+        let _ = tokio::time::timeout(LAST_ANSWERS, settled).await;
+        self.app.sockets.close().await;
         if let Some(store) = &self.app.store {
             let _ = tokio::time::timeout(LAST_ANSWERS, store.flush()).await;
         }
@@ -220,14 +234,15 @@ fn listeners(listen: SocketAddr, development: bool) -> anyhow::Result<Vec<TcpLis
     Ok(std::iter::once(v4).chain(v6).collect())
 }
 
-async fn tls(config: &Config) -> anyhow::Result<Option<RustlsConfig>> {
+fn tls(config: &Config) -> anyhow::Result<Option<RustlsConfig>> {
     if !config.has_tls() {
         return Ok(None);
     }
-    let (certificate, key) = (&config.http.tls_certificate, &config.http.tls_key);
-    let tls = RustlsConfig::from_pem_file(certificate, key).await;
-    tls.map(Some)
-        .with_context(|| format!("TLS: {} and {}", certificate.display(), key.display()))
+    let tls = Tls::read(&config.http.tls_certificate, &config.http.tls_key)?;
+    if let Some(remark) = tls.remark {
+        tracing::warn!("{remark}");
+    }
+    Ok(Some(RustlsConfig::from_config(tls.config)))
 }
 
 fn spawn(server: impl Future<Output = io::Result<()>> + Send + 'static) {

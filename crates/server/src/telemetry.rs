@@ -22,12 +22,23 @@ static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 pub(crate) fn install() {
     RECORDER.get_or_init(|| {
         let joins = Matcher::Full(JOIN_SECONDS.to_owned());
-        PrometheusBuilder::new()
-            .set_buckets_for_metric(joins, &JOIN_BUCKETS)
-            .ok()?
-            .install_recorder()
-            .ok()
+        let builder = PrometheusBuilder::new();
+        let builder = builder.set_buckets_for_metric(joins, &JOIN_BUCKETS).ok()?;
+        let handle = builder.install_recorder().ok()?;
+        name_the_rare();
+        Some(handle)
     });
+}
+
+/// Names what is seldom counted, so that a dashboard finds it before it is.
+fn name_the_rare() {
+    metrics::counter!("crosspoint_webhook_delivered_total").increment(0);
+    for cause in ["queue_full", "undelivered"] {
+        metrics::counter!("crosspoint_webhook_dropped_total", "cause" => cause).increment(0);
+    }
+    metrics::counter!("crosspoint_webhook_events_missed_total").increment(0);
+    metrics::counter!("crosspoint_http_panics_total").increment(0);
+    metrics::counter!("crosspoint_history_samples_shortened_total").increment(0);
 }
 
 /// Notes how long a participant took from its join to media that flows.

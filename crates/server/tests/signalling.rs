@@ -300,6 +300,27 @@ async fn who_is_kicked_while_away_hears_of_it_when_coming_back() {
 }
 
 #[tokio::test]
+async fn who_is_kicked_behind_a_dead_network_hears_of_it_when_coming_back() {
+    let (door, address) = open_door().await;
+    // This socket looks alive, but nobody reads it any more.
+    let (_dead, joined) = Client::joined(address, "alice").await;
+    let session = joined["session"].as_str().unwrap();
+    let kicked = SessionEvent::Ended(Reason::Kicked);
+    door.control.latest().send(kicked.into()).await.unwrap();
+    let mut client = Client::open(address, &format!("session={session}")).await;
+    let resume = json!({
+        "type": "resume", "id": 2, "version": 1, "session": session, "lastSeq": 1,
+    });
+    client.say(resume).await;
+    let left = client.next().await;
+    assert_eq!(left, json!({"seq": 2, "type": "left", "reason": "kicked"}));
+    client.closed().await;
+    while door.app.session_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_request_after_a_move_means_the_new_room() {
     let (door, address) = open_door().await;
     let (mut client, _) = Client::joined(address, "alice").await;

@@ -1,28 +1,27 @@
 //! `/v1/tenants`: the API of application servers.
 //!
-//! All of it needs `callAdmin` (for all tenants, or for the one that `callTenant` names).
+//! All of it needs `callAdmin` (for all tenants, or for the one that `callTenant` names), which
+//! [`Administrator`] sees to.
 
 #![expect(
     unused_qualifications,
     reason = "written by utoipa's macro for handlers with parameters"
 )]
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
 use crosspoint_calls::command::{AdminCommand, NewCall};
 use crosspoint_calls::door::AdminData;
 use crosspoint_calls::error::ErrorCode;
 use crosspoint_calls::ids::{CallId, GroupId, TenantId, UserId};
 use crosspoint_calls::model::{Group, GroupKind, Person, UserRecord};
 use crosspoint_calls::policy::TenantSettings;
-use crosspoint_calls::record::CallRecord;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -33,13 +32,12 @@ use super::verbs::problem;
 use super::who;
 use crate::app::App;
 use crate::auth::extract::Authenticated;
-use crate::http::path::{Body, Path, Query};
+use crate::http::path::{Body, Path};
 use crate::http::problem::{Problem, ProblemDto};
+use crate::webhook::tenants;
 
 /// How long a user's token is good for when nothing is said.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
-/// Most records in one answer.
-const RECORDS_MAX: usize = 10_000;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -53,74 +51,110 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(calls, create_call))
         .routes(routes!(end_call))
         .routes(routes!(kick))
-        .routes(routes!(records))
+}
+
+/// A caller who may manage the tenant in the path.
+pub(super) struct Administrator {
+    pub(super) app: Arc<App>,
+    pub(super) tenant: TenantId,
+}
+
+impl FromRequestParts<Arc<App>> for Administrator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = Authenticated::from_request_parts(parts, app).await?;
+        let Path(TenantPath { tenant }) = Path::from_request_parts(parts, app).await?;
+        caller.grant.require_call_admin(tenant.as_str())?;
+        Ok(Self {
+            app: Arc::clone(app),
+            tenant,
+        })
+    }
+}
+
+impl Administrator {
+    /// Asks the call service for what the answer says.
+    async fn ask(&self, command: AdminCommand) -> Result<AdminData, Problem> {
+        let answer = self.app.calls.service.admin(self.tenant.clone(), command);
+        answer.await.map_err(problem)
+    }
+
+    /// Has something done of which there is nothing to say.
+    async fn carry_out(&self, command: AdminCommand) -> Result<StatusCode, Problem> {
+        self.ask(command).await?;
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    async fn user(&self, user: UserId) -> Result<UserRecord, Problem> {
+        match self.ask(AdminCommand::User { user }).await? {
+            AdminData::Users(mut users) if !users.is_empty() => Ok(users.swap_remove(0)),
+            _ => Err(problem(ErrorCode::NotFound)),
+        }
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct TenantPath {
+pub(super) struct TenantPath {
     /// App key, enterprise, system code.
-    tenant: String,
+    #[param(value_type = String)]
+    tenant: TenantId,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct UserPath {
-    /// The tenant.
-    tenant: String,
     /// The user.
-    user: String,
+    #[param(value_type = String)]
+    user: UserId,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct GroupPath {
-    /// The tenant.
-    tenant: String,
     /// The group.
-    group: String,
+    #[param(value_type = String)]
+    group: GroupId,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct TenantCallPath {
-    /// The tenant.
-    tenant: String,
+struct CallPath {
     /// The call.
-    call: String,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-struct KickPath {
-    /// The tenant.
-    tenant: String,
-    /// The call.
-    call: String,
-    /// Who is taken out.
-    user: String,
+    #[param(value_type = String)]
+    call: CallId,
 }
 
 /// A user as an application server writes it.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct UserDto {
     /// Name to show.
+    #[serde(default)]
     name: String,
     /// Address of a picture.
+    #[serde(default)]
     portrait_uri: String,
     /// Free text.
+    #[serde(default)]
     extra: String,
     /// Kept as a hash; left out, the one that there is stays.
     password: Option<String>,
     /// Directory number.
+    #[serde(default)]
     extension: String,
     /// Skill groups in which the user is an agent.
-    skill_groups: Vec<String>,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    skill_groups: Vec<GroupId>,
     /// May supervise these groups.
+    #[serde(default)]
     supervisor: bool,
     /// Whose calls are refused.
-    blocked: Vec<String>,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    blocked: Vec<UserId>,
 }
 
 /// A group as an application server writes it.
@@ -130,9 +164,11 @@ struct GroupDto {
     #[serde(default)]
     name: String,
     /// `group` or `skill`.
-    kind: String,
+    #[schema(value_type = String)]
+    kind: GroupKind,
     #[serde(default)]
-    members: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    members: Vec<UserId>,
 }
 
 /// How long a token is good for.
@@ -164,134 +200,87 @@ struct CallWish {
     call: NewCall,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct RecordsQuery {
-    /// Calls that ended at this time or later: milliseconds since the Unix epoch.
-    since: Option<u64>,
-    /// At most this many, newest first; default 1000.
-    limit: Option<usize>,
-    /// `json`, the default, or `csv`.
-    format: Option<String>,
-}
-
-fn tenant_of(caller: &Authenticated, tenant: &str) -> Result<TenantId, Problem> {
-    caller.grant.require_call_admin(tenant)?;
-    TenantId::new(tenant).ok_or_else(|| problem(ErrorCode::Param))
-}
-
-fn id<T>(made: Option<T>) -> Result<T, Problem> {
-    made.ok_or_else(|| problem(ErrorCode::Param))
-}
-
-async fn ask(app: &App, tenant: TenantId, command: AdminCommand) -> Result<AdminData, Problem> {
-    let answer = app.calls.service.admin(tenant, command).await;
-    answer.map_err(problem)
+/// A body in the call system's own words.
+fn words<T: DeserializeOwned>(body: Value) -> Result<T, Problem> {
+    serde_json::from_value(body)
+        .map_err(|error| Problem::bad_request("invalid_body", error.to_string()))
 }
 
 /// A tenant's settings.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "calls", params(TenantPath),
     responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
-async fn get_tenant(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
-) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    match ask(&app, tenant, AdminCommand::Tenant).await? {
+async fn get_tenant(admin: Administrator) -> Result<Json<Value>, Problem> {
+    match admin.ask(AdminCommand::Tenant).await? {
         AdminData::Tenant(settings) => Ok(Json(json!(settings))),
         _ => Err(Problem::internal()),
     }
 }
 
 /// Makes a tenant, or sets all of its settings; what is left out has its default.
+///
+/// `webhooks`, up to 8 URLs, are told of this tenant's calls, signed with `webhookSecret` (32 to 256
+/// bytes, issuer: the tenant), or without one with the server's own key.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}", tag = "calls", params(TenantPath),
-    request_body = Value,
+    request_body(content = Value, example = json!({
+        "name": "Acme", "openRegistration": true, "recordPolicy": "onDemand",
+        "webhooks": ["https://app.example.com/calls"],
+        "webhookSecret": "a secret of the application server",
+    })),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn put_tenant(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
+    admin: Administrator,
     Body(settings): Body<Value>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let settings: TenantSettings = serde_json::from_value(settings)
-        .map_err(|error| Problem::bad_request("invalid_body", error.to_string()))?;
-    let settings = Box::new(settings);
-    ask(&app, tenant, AdminCommand::PutTenant { settings }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let settings: Box<TenantSettings> = words(settings)?;
+    tenants::check(&settings, admin.app.config.webhooks.allow_private)?;
+    admin.carry_out(AdminCommand::PutTenant { settings }).await
 }
 
-/// Forgets a tenant: calls end, everyone is turned out.
+/// Forgets a tenant and its records: calls end, everyone is turned out.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}", tag = "calls", params(TenantPath),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
-async fn delete_tenant(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
-) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    ask(&app, tenant, AdminCommand::DeleteTenant).await?;
-    Ok(StatusCode::NO_CONTENT)
+async fn delete_tenant(admin: Administrator) -> Result<StatusCode, Problem> {
+    admin.carry_out(AdminCommand::DeleteTenant).await
 }
 
 /// All users of a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/users", tag = "calls", params(TenantPath),
     responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
-async fn users(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
-) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    match ask(&app, tenant, AdminCommand::Users).await? {
+async fn users(admin: Administrator) -> Result<Json<Value>, Problem> {
+    match admin.ask(AdminCommand::Users).await? {
         AdminData::Users(users) => Ok(Json(json!({ "users": users }))),
         _ => Err(Problem::internal()),
     }
 }
 
-async fn record(app: &App, tenant: TenantId, user: UserId) -> Result<UserRecord, Problem> {
-    match ask(app, tenant, AdminCommand::User { user }).await? {
-        AdminData::Users(mut users) if !users.is_empty() => Ok(users.swap_remove(0)),
-        _ => Err(problem(ErrorCode::NotFound)),
-    }
-}
-
 /// One user, without the password.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/users/{user}", tag = "calls", params(UserPath),
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/users/{user}", tag = "calls",
+    params(TenantPath, UserPath),
     responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
 async fn get_user(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<UserPath>,
+    admin: Administrator,
+    Path(UserPath { user }): Path<UserPath>,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let user = record(&app, tenant, id(UserId::new(&path.user))?).await?;
-    Ok(Json(json!(user)))
+    Ok(Json(json!(admin.user(user).await?)))
 }
 
 /// Makes or changes a user.
-#[utoipa::path(put, path = "/v1/tenants/{tenant}/users/{user}", tag = "calls", params(UserPath),
-    request_body = UserDto,
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/users/{user}", tag = "calls",
+    params(TenantPath, UserPath), request_body = UserDto,
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn put_user(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<UserPath>,
+    admin: Administrator,
+    Path(UserPath { user }): Path<UserPath>,
     Body(dto): Body<UserDto>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let user = id(UserId::new(&path.user))?;
     let password = match dto.password {
         Some(password) => Some(who::hash(password).await.ok_or_else(Problem::internal)?),
-        None => match record(&app, tenant.clone(), user.clone()).await {
-            Ok(record) => record.password,
-            Err(_) => None,
-        },
+        None => {
+            let there = admin.user(user.clone()).await.ok();
+            there.and_then(|record| record.password)
+        }
     };
-    let blocked = dto.blocked.iter().map(|name| id(UserId::new(name)));
-    let groups = dto.skill_groups.iter().map(|name| id(GroupId::new(name)));
-    let record = UserRecord {
+    let user = Box::new(UserRecord {
         person: Person {
             user,
             name: dto.name,
@@ -299,42 +288,34 @@ async fn put_user(
             extra: dto.extra,
             extension: dto.extension,
         },
-        skill_groups: groups.collect::<Result<_, _>>()?,
+        skill_groups: dto.skill_groups,
         supervisor: dto.supervisor,
-        blocked: blocked.collect::<Result<_, _>>()?,
+        blocked: dto.blocked,
         password,
-    };
-    let user = Box::new(record);
-    ask(&app, tenant, AdminCommand::PutUser { user }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    });
+    admin.carry_out(AdminCommand::PutUser { user }).await
 }
 
 /// Forgets a user: devices are turned out.
-#[utoipa::path(delete, path = "/v1/tenants/{tenant}/users/{user}", tag = "calls", params(UserPath),
+#[utoipa::path(delete, path = "/v1/tenants/{tenant}/users/{user}", tag = "calls",
+    params(TenantPath, UserPath),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn delete_user(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<UserPath>,
+    admin: Administrator,
+    Path(UserPath { user }): Path<UserPath>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let user = id(UserId::new(&path.user))?;
-    ask(&app, tenant, AdminCommand::DeleteUser { user }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    admin.carry_out(AdminCommand::DeleteUser { user }).await
 }
 
 /// A token with which a user's devices come online.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/users/{user}/token", tag = "calls",
-    params(UserPath), request_body = TokenWish,
+    params(TenantPath, UserPath), request_body = TokenWish,
     responses((status = OK, body = UserToken), (status = "4XX", body = ProblemDto)))]
 async fn user_token(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<UserPath>,
+    Administrator { app, tenant }: Administrator,
+    Path(UserPath { user }): Path<UserPath>,
     Body(wish): Body<TokenWish>,
 ) -> Result<Json<UserToken>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let user = id(UserId::new(&path.user))?;
     let ttl = wish.ttl_seconds.map_or(TOKEN_TTL, Duration::from_secs);
     let token = who::token(&app, &tenant, &user, ttl).map_err(|_| problem(ErrorCode::Param))?;
     Ok(Json(UserToken { token }))
@@ -343,13 +324,8 @@ async fn user_token(
 /// All groups of a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/groups", tag = "calls", params(TenantPath),
     responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
-async fn groups(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
-) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    match ask(&app, tenant, AdminCommand::Groups).await? {
+async fn groups(admin: Administrator) -> Result<Json<Value>, Problem> {
+    match admin.ask(AdminCommand::Groups).await? {
         AdminData::Groups(groups) => Ok(Json(json!({ "groups": groups }))),
         _ => Err(Problem::internal()),
     }
@@ -357,90 +333,62 @@ async fn groups(
 
 /// Makes or changes a group.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/groups/{group}", tag = "calls",
-    params(GroupPath), request_body = GroupDto,
+    params(TenantPath, GroupPath), request_body = GroupDto,
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn put_group(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<GroupPath>,
+    admin: Administrator,
+    Path(GroupPath { group: id }): Path<GroupPath>,
     Body(dto): Body<GroupDto>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let kind = match dto.kind.as_str() {
-        "group" => GroupKind::Group,
-        "skill" => GroupKind::Skill,
-        _ => {
-            let detail = "kind is group or skill";
-            return Err(Problem::bad_request("invalid_body", detail));
-        }
-    };
-    let members = dto.members.iter().map(|name| id(UserId::new(name)));
     let group = Group {
-        id: id(GroupId::new(&path.group))?,
+        id,
         name: dto.name,
-        kind,
-        members: members.collect::<Result<_, _>>()?,
+        kind: dto.kind,
+        members: dto.members,
     };
-    ask(&app, tenant, AdminCommand::PutGroup { group }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    admin.carry_out(AdminCommand::PutGroup { group }).await
 }
 
 /// Forgets a group.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/groups/{group}", tag = "calls",
-    params(GroupPath),
+    params(TenantPath, GroupPath),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn delete_group(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<GroupPath>,
+    admin: Administrator,
+    Path(GroupPath { group }): Path<GroupPath>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let group = id(GroupId::new(&path.group))?;
-    ask(&app, tenant, AdminCommand::DeleteGroup { group }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    admin.carry_out(AdminCommand::DeleteGroup { group }).await
 }
 
 /// Bans a user: turned out, calls left, no login.
-#[utoipa::path(put, path = "/v1/tenants/{tenant}/bans/{user}", tag = "calls", params(UserPath),
-    request_body = BanWish,
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/bans/{user}", tag = "calls",
+    params(TenantPath, UserPath), request_body = BanWish,
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn ban(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<UserPath>,
+    admin: Administrator,
+    Path(UserPath { user }): Path<UserPath>,
     Body(wish): Body<BanWish>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let user = id(UserId::new(&path.user))?;
     let ttl_s = wish.ttl_seconds;
-    ask(&app, tenant, AdminCommand::Ban { user, ttl_s }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    admin.carry_out(AdminCommand::Ban { user, ttl_s }).await
 }
 
 /// Takes a ban back.
-#[utoipa::path(delete, path = "/v1/tenants/{tenant}/bans/{user}", tag = "calls", params(UserPath),
+#[utoipa::path(delete, path = "/v1/tenants/{tenant}/bans/{user}", tag = "calls",
+    params(TenantPath, UserPath),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn unban(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<UserPath>,
+    admin: Administrator,
+    Path(UserPath { user }): Path<UserPath>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let user = id(UserId::new(&path.user))?;
-    ask(&app, tenant, AdminCommand::Unban { user }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    admin.carry_out(AdminCommand::Unban { user }).await
 }
 
 /// Live calls of a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/calls", tag = "calls", params(TenantPath),
     responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
-async fn calls(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
-) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    match ask(&app, tenant, AdminCommand::Calls).await? {
+async fn calls(admin: Administrator) -> Result<Json<Value>, Problem> {
+    match admin.ask(AdminCommand::Calls).await? {
         AdminData::Calls(calls) => Ok(Json(json!({ "calls": calls }))),
         _ => Err(Problem::internal()),
     }
@@ -451,15 +399,11 @@ async fn calls(
     request_body = Value,
     responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
 async fn create_call(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
+    admin: Administrator,
     Body(wish): Body<Value>,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let CallWish { by, call } = serde_json::from_value(wish)
-        .map_err(|error| Problem::bad_request("invalid_body", error.to_string()))?;
-    match ask(&app, tenant, AdminCommand::CreateCall { by, call }).await? {
+    let CallWish { by, call } = words(wish)?;
+    match admin.ask(AdminCommand::CreateCall { by, call }).await? {
         AdminData::Command(data) => Ok(Json(json!({ "data": data }))),
         _ => Err(Problem::internal()),
     }
@@ -467,106 +411,25 @@ async fn create_call(
 
 /// Ends a call for all.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/calls/{call}", tag = "calls",
-    params(TenantCallPath),
+    params(TenantPath, CallPath),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn end_call(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantCallPath>,
+    admin: Administrator,
+    Path(CallPath { call }): Path<CallPath>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let call = id(CallId::new(&path.call))?;
-    ask(&app, tenant, AdminCommand::EndCall { call }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    admin.carry_out(AdminCommand::EndCall { call }).await
 }
 
 /// Takes a user out of a call.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/calls/{call}/participants/{user}", tag = "calls",
-    params(KickPath),
+    params(TenantPath, CallPath, UserPath),
     responses((status = NO_CONTENT), (status = "4XX", body = ProblemDto)))]
 async fn kick(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<KickPath>,
+    admin: Administrator,
+    Path(CallPath { call }): Path<CallPath>,
+    Path(UserPath { user }): Path<UserPath>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let (call, user) = (id(CallId::new(&path.call))?, id(UserId::new(&path.user))?);
-    ask(&app, tenant, AdminCommand::AdminKick { call, user }).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Records of calls that have ended, newest first.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/records", tag = "calls",
-    params(TenantPath, RecordsQuery),
-    responses((status = OK, body = Value), (status = "4XX", body = ProblemDto)))]
-async fn records(
-    caller: Authenticated,
-    State(app): State<Arc<App>>,
-    Path(path): Path<TenantPath>,
-    Query(query): Query<RecordsQuery>,
-) -> Result<Response, Problem> {
-    let tenant = tenant_of(&caller, &path.tenant)?;
-    let limit = query.limit.unwrap_or(1000).min(RECORDS_MAX);
-    let archive = app.calls.service.archive();
-    let records = archive
-        .records(&tenant, query.since.unwrap_or_default(), limit)
-        .await;
-    match query.format.as_deref() {
-        None | Some("json") => Ok(Json(json!({ "records": records })).into_response()),
-        Some("csv") => {
-            let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8")];
-            Ok((headers, csv(&records)).into_response())
-        }
-        Some(_) => Err(Problem::bad_request(
-            "invalid_query",
-            "format is json or csv",
-        )),
-    }
-}
-
-/// RFC 4180.
-fn csv(records: &[CallRecord]) -> String {
-    let mut text = String::from(
-        "call,kind,media,caller,target,group,members,createdMs,beginMs,endMs,durationMs,reason,endedBy\r\n",
-    );
-    for record in records {
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let members: Vec<_> = record.members.iter().map(UserId::as_str).collect();
-        let fields = [
-            record.call.to_string(),
-            word(&json!(record.kind)),
-            word(&json!(record.media)),
-            record.caller.to_string(),
-            record.target.clone(),
-            record
-                .group
-                .as_ref()
-                .map(GroupId::to_string)
-                .unwrap_or_default(),
-            members.join(" "),
-            record.created_ms.to_string(),
-            record.begin_ms.to_string(),
-            record.end_ms.to_string(),
-            record.duration_ms.to_string(),
-            record.reason.label().to_owned(),
-            record
-                .ended_by
-                .as_ref()
-                .map(UserId::to_string)
-                .unwrap_or_default(),
-        ];
-        let quoted = fields.iter().map(|field| quoted(field));
-        let _ = write!(text, "{}\r\n", quoted.collect::<Vec<_>>().join(","));
-    }
-    text
-}
-
-/// Quoted where need be; what a spreadsheet would take for a formula is made text.
-fn quoted(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guard = if formula { "'" } else { "" };
-    match formula || field.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{guard}{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
-    }
+    admin
+        .carry_out(AdminCommand::AdminKick { call, user })
+        .await
 }

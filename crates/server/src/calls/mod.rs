@@ -6,15 +6,21 @@
 //! | `push` | the agent SDK's server-sent events and commands by HTTP |
 //! | `dial` | where a number of the phonebar leads |
 //! | `verbs` | the native verbs by HTTP |
-//! | `admin` | tenants, users, groups, bans, calls, records: the API of application servers |
+//! | `admin` | tenants, users, groups, bans, calls: the API of application servers |
+//! | `records` | the same for calls that have ended |
 //! | `who` | credentials: who a device belongs to |
+//! | `archive` | what of it the store keeps |
+//! | `recorder` | recordings of calls |
 //! | `sample` | tenants that stand ready in development mode |
 
 pub(crate) mod who;
 
 mod admin;
+mod archive;
 mod dial;
 mod push;
+mod recorder;
+mod records;
 mod sample;
 mod socket;
 mod verbs;
@@ -26,13 +32,16 @@ use std::time::{Duration, Instant};
 use crosspoint_calls::dialect::link::Link;
 use crosspoint_calls::ids::{DeviceRef, SessionKey};
 use crosspoint_calls::media::MediaGrant;
-use crosspoint_calls::service::archive::MemoryArchive;
+use crosspoint_calls::service::archive::{Archive, MemoryArchive};
 use crosspoint_calls::service::{CallService, Foundation, Tickets};
 use crosspoint_control::api::RoomControl;
+use crosspoint_store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::archive::StoreArchive;
 use crate::app::App;
 use crate::auth::{Keys, TokenRequest};
+use crate::recordings::Recordings;
 
 /// How long a room token is good for. A call may be joined again until then.
 const TICKET_TTL: Duration = Duration::from_secs(6 * 3600);
@@ -62,15 +71,36 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(dial::routes())
         .merge(verbs::routes())
         .merge(admin::routes())
+        .merge(records::routes())
 }
 
 impl Calls {
-    /// Starts the service.
-    pub(crate) fn start(control: Arc<dyn RoomControl>, keys: Keys, development: bool) -> Self {
+    /// Starts the service. `keep`: how long records are kept, for ever where there is nothing.
+    pub(crate) fn start(
+        control: Arc<dyn RoomControl>,
+        keys: Keys,
+        development: bool,
+        store: Option<(Store, String)>,
+        keep: Option<Duration>,
+        recordings: Option<&Arc<Recordings>>,
+    ) -> Self {
+        let archive: Arc<dyn Archive> = match store {
+            Some((store, node)) => {
+                let archive = Arc::new(StoreArchive::new(store, node));
+                if let Some(keep) = keep {
+                    tokio::spawn(archive::prune(Arc::downgrade(&archive), keep));
+                }
+                archive
+            }
+            None => Arc::new(MemoryArchive::default()),
+        };
+        let recorder = recordings
+            .map(|recordings| recorder::start(Arc::clone(recordings), Arc::clone(&archive)));
         let service = CallService::start(Foundation {
             control,
             tickets: Arc::new(Signer(keys)),
-            archive: Arc::new(MemoryArchive::default()),
+            archive,
+            recorder,
             seed: rand::random(),
         });
         if development {

@@ -22,7 +22,7 @@ use crosspoint_calls::dialect::frame::{Fields, Frame};
 use crosspoint_calls::dialect::link::{Heard, Link};
 use crosspoint_calls::dialect::{Credential, DialectName};
 use crosspoint_calls::error::ErrorCode;
-use crosspoint_calls::event::Event;
+use crosspoint_calls::event::{Delivery, Event};
 use crosspoint_calls::ids::{DeviceName, DeviceRef, RequestId, SessionKey, TenantId, UserId};
 use crosspoint_calls::service::{Connection, Outgoing};
 use serde::Deserialize;
@@ -65,10 +65,11 @@ struct Identity {
 }
 
 impl Identity {
-    /// The words that log in.
+    /// The words that log in; each time as a request of its own, since a device does each once.
     fn login(&self) -> Frame {
         let mut frame = Frame::new();
         frame.insert("type".into(), json!("login"));
+        frame.insert("id".into(), json!(rand::random::<u32>()));
         frame.insert("systemCode".into(), json!(self.system_code));
         frame.insert("account".into(), json!(self.account));
         if let Some(token) = self.token.as_deref().filter(|token| !token.is_empty()) {
@@ -173,8 +174,18 @@ impl Feed {
                 self.connection.alive();
                 continue;
             };
-            let Outgoing::Event(delivery) = outgoing? else {
-                continue;
+            let delivery = match outgoing? {
+                Outgoing::Event(delivery) => delivery,
+                // Who is not let in hears it as who is turned out.
+                Outgoing::Result { result, .. } if result.error != ErrorCode::Ok => {
+                    let error = result.error;
+                    Box::new(Delivery {
+                        seq: 0,
+                        call_seq: 0,
+                        event: Event::Kicked { error },
+                    })
+                }
+                Outgoing::Result { .. } => continue,
             };
             if let Event::Connected { session_key, .. } = &delivery.event {
                 let device = self.connection.device().clone();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crosspoint_calls::command::AdminCommand;
 use crosspoint_calls::ids::{GroupId, TenantId, UserId};
 use crosspoint_calls::model::{Group, GroupKind, Person, UserRecord};
-use crosspoint_calls::policy::{LoginPolicy, NumberCipher, RejectPolicy, TenantSettings};
+use crosspoint_calls::policy::{
+    LoginPolicy, NumberCipher, RecordPolicy, RejectPolicy, TenantSettings,
+};
 use crosspoint_calls::service::CallService;
 
 use super::who;
@@ -50,7 +52,7 @@ const PHONEBAR: [Sample; 5] = [
     ("1009", "1009", "1", true),
 ];
 
-/// Makes the sample tenants.
+/// Makes the sample tenants that are not there yet; those of an earlier start are as people left them.
 pub(super) async fn furnish(service: Arc<CallService>) {
     let open = TenantSettings {
         open_registration: true,
@@ -88,6 +90,7 @@ pub(super) async fn furnish(service: Arc<CallService>) {
             TenantSettings {
                 name: "Video review".to_owned(),
                 reject_policy: RejectPolicy::Overflow,
+                record_policy: RecordPolicy::Always,
                 ..open.clone()
             },
             &VIDEO_REVIEW[..],
@@ -110,6 +113,13 @@ pub(super) async fn furnish(service: Arc<CallService>) {
         return;
     };
     for (tenant, settings, users) in tenants {
+        let there = match TenantId::new(tenant) {
+            Some(tenant) => service.admin(tenant, AdminCommand::Tenant).await.is_ok(),
+            None => false,
+        };
+        if there {
+            continue;
+        }
         if put(&service, tenant, settings, users, &password)
             .await
             .is_none()

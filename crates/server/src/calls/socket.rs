@@ -8,11 +8,12 @@
     reason = "written by utoipa's macro for handlers with parameters"
 )]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::StatusCode;
 use axum::response::Response;
 use crosspoint_calls::command::{AdminCommand, Command};
@@ -25,7 +26,7 @@ use crosspoint_calls::event::Event;
 use crosspoint_calls::ids::{DeviceName, RequestId};
 use crosspoint_calls::service::{Connection, Outgoing};
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -40,6 +41,7 @@ use crate::auth::Grant;
 use crate::auth::extract::Authenticated;
 use crate::http::path::Query;
 use crate::http::problem::{Problem, ProblemDto};
+use crate::sockets::Open;
 
 /// Largest frame from a client, in bytes: a message or an `extra` of the largest size, escaped.
 const FRAME_BYTES_MAX: usize = 64 << 10;
@@ -131,10 +133,14 @@ struct Over;
 impl Carrier {
     async fn run(mut self, mut stream: SplitStream<WebSocket>) {
         let greeted = tokio::time::timeout(HELLO_TIMEOUT, self.greet(&mut stream)).await;
-        if let Ok(Ok(connection)) = greeted {
+        let _open = if let Ok(Ok(connection)) = greeted {
+            let open = self.app.sockets.open();
             // Dropping the connection is what tells the machine of the loss.
-            let _ = self.serve(connection, &mut stream).await;
-        }
+            let _ = self.serve(connection, &mut stream, &open).await;
+            Some(open)
+        } else {
+            None
+        };
         let _ = tokio::time::timeout(WRITE_TIMEOUT, self.sink.close()).await;
     }
 
@@ -206,11 +212,13 @@ impl Carrier {
         &mut self,
         mut connection: Connection,
         stream: &mut SplitStream<WebSocket>,
+        open: &Open,
     ) -> Result<(), Over> {
         let period = Duration::from_secs(self.app.config.signal.ping_s);
         let mut ping = tokio::time::interval(period);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let mut closing = pin!(open.closing());
         loop {
             tokio::select! {
                 message = stream.next() => {
@@ -235,8 +243,21 @@ impl Carrier {
                     }
                     self.write(Message::Ping(bytes::Bytes::new())).await?;
                 }
+                () = &mut closing => return self.say_the_rest(&mut connection).await,
             }
         }
+    }
+
+    /// What waits for the device, before its socket closes.
+    async fn say_the_rest(&mut self, connection: &mut Connection) -> Result<(), Over> {
+        while let Some(Some(outgoing)) = connection.next().now_or_never() {
+            self.tell(connection, outgoing).await?;
+        }
+        let farewell = CloseFrame {
+            code: close_code::AWAY,
+            reason: "the server is stopping".into(),
+        };
+        self.write(Message::Close(Some(farewell))).await
     }
 
     async fn hear(&mut self, connection: &Connection, frame: &Frame) -> Result<(), Over> {

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub(crate) use self::validate::web_url;
 use crate::auth::Secret;
 
 /// The documented defaults, as TOML.
@@ -86,6 +87,8 @@ pub struct Media {
     pub cache_ms: u64,
     pub cache_bytes: usize,
     pub keyframe_interval_ms: u64,
+    pub retransmit_percent: u8,
+    pub retransmit_percent_max: u8,
     pub start_bitrate_bps: u64,
     pub max_bitrate_bps: u64,
     pub ice_servers: Vec<String>,
@@ -131,6 +134,7 @@ pub struct Webhooks {
 #[expect(missing_docs, reason = "config/crosspoint.toml documents the keys")]
 pub struct StoreConfig {
     pub url: Secret,
+    pub call_records_days: u64,
 }
 
 /// Section `history`.

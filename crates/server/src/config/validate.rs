@@ -48,6 +48,16 @@ impl Config {
             self.media.keyframe_interval_ms,
             50..=10_000,
         );
+        let (percent, percent_max) = (
+            self.media.retransmit_percent,
+            self.media.retransmit_percent_max,
+        );
+        range("media.retransmit_percent", percent.into(), 1..=100);
+        range(
+            "media.retransmit_percent_max",
+            percent_max.into(),
+            percent.into()..=200,
+        );
         let (start, max) = (self.media.start_bitrate_bps, self.media.max_bitrate_bps);
         range("media.max_bitrate_bps", max, 100_000..=10_000_000_000);
         range("media.start_bitrate_bps", start, 50_000..=max.max(50_000));
@@ -57,6 +67,11 @@ impl Config {
         range("webhooks.timeout_s", self.webhooks.timeout_s, 1..=60);
         let queue = u64::try_from(self.webhooks.queue).unwrap_or(u64::MAX);
         range("webhooks.queue", queue, 1..=1_000_000);
+        range(
+            "store.call_records_days",
+            self.store.call_records_days,
+            0..=36_500,
+        );
         range("history.fine_s", self.history.fine_s, 0..=86_400);
         range("history.keep_s", self.history.keep_s, 60..=2_592_000);
         range(
@@ -117,7 +132,7 @@ impl Config {
         );
         check(
             "webhooks.urls",
-            self.webhooks.urls.iter().all(|url| is_web_url(url)),
+            self.webhooks.urls.iter().all(|url| web_url(url).is_some()),
             "each is a URL with http or https",
         );
         let store = self.store.url.reveal();
@@ -166,7 +181,9 @@ fn is_ice_server(uri: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
 }
 
-fn is_web_url(text: &str) -> bool {
-    reqwest::Url::parse(text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+/// A URL with http or https.
+pub(crate) fn web_url(text: &str) -> Option<reqwest::Url> {
+    let url = reqwest::Url::parse(text).ok()?;
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+    usable.then_some(url)
 }

@@ -137,7 +137,10 @@ fn document_frame() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "HS256 JWT with LiveKit's grants; also as the query parameter `access_token`",
+            "HS256 JWT with LiveKit's grants in the claim `video`; also as the query parameter \
+             `access_token`. Ours beside them: `nodeAdmin` (everything but joining, in all rooms), \
+             `callTenant` (`sub` is a user of this tenant, whose devices may call), `callAdmin` \
+             (tenants and their calls: all, or the one that `callTenant` names).",
         ))
         .build();
     OpenApiBuilder::new()
@@ -145,7 +148,9 @@ fn document_frame() -> OpenApi {
             InfoBuilder::new()
                 .title("Crosspoint")
                 .version(env!("CARGO_PKG_VERSION"))
-                .description(Some("Rooms, participants and tracks of a media server"))
+                .description(Some(
+                    "Rooms, participants, tracks and calls of a media server",
+                ))
                 .build(),
         )
         .components(Some(

@@ -176,6 +176,9 @@ pub(crate) enum QualityReasonDto {
     KeyframeWait,
     /// The subscriber asked for no more.
     Size,
+    /// The subscriber's session did not negotiate the dependency descriptor, which a better layer
+    /// of the stream needs.
+    Unsupported,
 }
 
 impl From<QualityReason> for QualityReasonDto {
@@ -187,6 +190,7 @@ impl From<QualityReason> for QualityReasonDto {
             QualityReason::LayerMissing => Self::LayerMissing,
             QualityReason::KeyframeWait => Self::KeyframeWait,
             QualityReason::Size => Self::Size,
+            QualityReason::Unsupported => Self::Unsupported,
         }
     }
 }

@@ -211,7 +211,8 @@ async fn begin(
     Ok((StatusCode::CREATED, Json(manifest.into())))
 }
 
-/// Recordings, newest first, at most 1000; with a room in the token only that room's.
+/// Recordings, newest first, at most 1000; with a room in the token only that room's. Their gaps are
+/// counted here and listed by `GET /v1/recordings/{id}`.
 ///
 /// Needs `roomRecord`.
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", params(Filter),

@@ -73,6 +73,10 @@ impl Outbox {
         self.ended.notify_one();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Waits until the box is closed. For one waiter.
     pub(super) async fn closed(&self) {
         while !self.lock().closed {

@@ -1,10 +1,10 @@
 //! A participant's stay as signalling sees it: an actor that outlives its WebSockets.
 //!
 //! States: *attached* to the outbox of one socket, or *waiting* for one until a deadline, after which
-//! the stay ends with `signal_lost`. When the control plane ends a stay whose client is away, the
-//! client hears of it if it comes back until then: it must not take a kick for a bad network and join
-//! anew. Requests are carried out one after the other, so replies and events reach the client in the
-//! order in which things happened.
+//! the stay ends with `signal_lost`. When the control plane ends a stay whose client is away, also when
+//! that is not known yet, the client hears of it if it comes back in time: it must not take a kick for
+//! a bad network and join anew. Requests are carried out one after the other, so replies and events
+//! reach the client in the order in which things happened.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +50,8 @@ pub(super) enum Input {
     Heard(u64),
     /// This socket is gone.
     Detached(Arc<Outbox>),
+    /// The client has read all that went to this socket, and closed it when it was closed here.
+    Parted(Arc<Outbox>),
 }
 
 /// A session as sockets and the registry hold it.
@@ -232,7 +234,7 @@ impl Session {
         };
         match reason {
             Some(reason) => self.leave(reason).await,
-            None => self.await_return(&mut inputs).await,
+            None => self.await_parting(&mut inputs).await,
         }
         // Who comes back at this very moment is not left without an answer.
         inputs.close();
@@ -255,23 +257,28 @@ impl Session {
         );
     }
 
-    /// The stay is over. Waits until a client that is away has come back and been told why, or
+    /// The stay is over. Waits until the client has been told why, if need be when it comes back, or
     /// its time is up.
-    async fn await_return(&mut self, inputs: &mut mpsc::Receiver<Input>) {
+    async fn await_parting(&mut self, inputs: &mut mpsc::Receiver<Input>) {
         loop {
-            let input = match self.link {
-                // Perhaps its socket has said already that it is gone.
-                Link::Attached(_) => inputs.try_recv().ok(),
-                Link::Waiting(deadline) => {
-                    let input = tokio::time::timeout_at(deadline, inputs.recv());
-                    input.await.ok().flatten()
+            let deadline = match &self.link {
+                // Its network may be gone, which nobody has noticed yet.
+                Link::Attached(outbox) => {
+                    outbox.close();
+                    Instant::now() + self.resume_window
                 }
+                Link::Waiting(deadline) => *deadline,
             };
-            match input {
-                Some(input) => self.on_socket(input),
-                None => return,
+            match tokio::time::timeout_at(deadline, inputs.recv()).await {
+                Ok(Some(Input::Parted(outbox))) if self.is_attached_to(&outbox) => return,
+                Ok(Some(input)) => self.on_socket(input),
+                Ok(None) | Err(_) => return,
             }
         }
+    }
+
+    fn is_attached_to(&self, outbox: &Arc<Outbox>) -> bool {
+        matches!(&self.link, Link::Attached(current) if Arc::ptr_eq(current, outbox))
     }
 
     /// Ends when the client has been away for too long.
@@ -334,13 +341,11 @@ impl Session {
             } => self.resume(id, last_seq, outbox),
             Input::Heard(seq) => self.replay.acknowledge(seq),
             Input::Detached(outbox) => {
-                let current =
-                    matches!(&self.link, Link::Attached(now) if Arc::ptr_eq(now, &outbox));
-                if current {
+                if self.is_attached_to(&outbox) {
                     self.link = Link::Waiting(Instant::now() + self.resume_window);
                 }
             }
-            Input::Incoming(_) => {}
+            Input::Parted(_) | Input::Incoming(_) => {}
         }
     }
 

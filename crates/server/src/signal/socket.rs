@@ -40,14 +40,19 @@ pub(super) async fn run(app: Arc<App>, caller: Option<Caller>, socket: WebSocket
     let writer = tokio::spawn(write(Arc::clone(&outbox), sink, ping));
     let mut throttle = Throttle::new();
     let joined = greet(&app, caller.as_ref(), &mut stream, &mut throttle, &outbox).await;
+    // Until it has sent what its session leaves behind.
+    let _open = joined.is_some().then(|| app.sockets.open());
     if let Some(session) = joined {
         let silence = ping.saturating_mul(3);
-        read(&session, &mut stream, &mut throttle, silence, &outbox).await;
-        // A full or closed channel means that the session ends by itself.
-        let _ = session
-            .inputs
-            .send(Input::Detached(Arc::clone(&outbox)))
-            .await;
+        let closed = read(&session, &mut stream, &mut throttle, silence, &outbox).await;
+        let ended = outbox.is_closed();
+        let outbox = Arc::clone(&outbox);
+        let news = match ended && (closed || is_closed_by_client(&mut stream).await) {
+            true => Input::Parted(outbox),
+            false => Input::Detached(outbox),
+        };
+        // A closed channel means that the session has ended by itself.
+        let _ = session.inputs.send(news).await;
     }
     outbox.close();
     // The writer may be stuck with a client that does not read.
@@ -177,21 +182,21 @@ fn refuse(outbox: &Outbox, id: Option<u64>, problem: Problem) -> Option<()> {
 }
 
 /// Hands what the client says to its session until the socket or the session is gone, or the client
-/// is silent for too long: it owes a pong to every ping.
+/// is silent for too long: it owes a pong to every ping. True when the client has closed the socket.
 async fn read(
     session: &Handle,
     stream: &mut SplitStream<WebSocket>,
     throttle: &mut Throttle,
     silence: Duration,
     outbox: &Outbox,
-) {
+) -> bool {
     loop {
         let message = tokio::select! {
             message = tokio::time::timeout(silence, stream.next()) => message,
-            () = outbox.closed() => return,
+            () = outbox.closed() => return false,
         };
         let Ok(Some(Ok(message))) = message else {
-            return;
+            return false;
         };
         let input = match message {
             Message::Text(text) => {
@@ -207,12 +212,26 @@ async fn read(
                 None => continue,
             },
             Message::Ping(_) => continue,
-            Message::Close(_) => return,
+            Message::Close(_) => return true,
         };
         if session.inputs.send(input).await.is_err() {
-            return;
+            return false;
         }
     }
+}
+
+/// Whether the client answers the closing of its socket: then it has read all that came before.
+async fn is_closed_by_client(stream: &mut SplitStream<WebSocket>) -> bool {
+    let answer = async {
+        while let Some(Ok(message)) = stream.next().await {
+            if matches!(message, Message::Close(_)) {
+                return true;
+            }
+        }
+        false
+    };
+    let answer = tokio::time::timeout(FAREWELL_TIMEOUT, answer);
+    answer.await.unwrap_or(false)
 }
 
 /// Sends what is in the outbox until it is closed and empty. A ping carries the number of the last

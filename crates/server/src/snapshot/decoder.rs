@@ -27,7 +27,7 @@ pub(super) enum DecodeError {
     Failed,
 }
 
-/// Decodes a WebP file.
+/// Decodes the first picture of a Matroska file.
 pub(super) async fn decode(file: &[u8], format: PictureFormat) -> Result<Bytes, DecodeError> {
     let codec: &[&str] = match format {
         PictureFormat::Webp => &["-c:v", "libwebp", "-quality", "85"],
@@ -37,7 +37,7 @@ pub(super) async fn decode(file: &[u8], format: PictureFormat) -> Result<Bytes, 
     let spawned = Command::new("ffmpeg")
         .args(["-hide_banner", "-loglevel", "error", "-threads", "1"])
         .args(["-max_pixels", PIXELS_MAX, "-protocol_whitelist", "pipe"])
-        .args(["-f", "webp_pipe", "-i", "pipe:0", "-an", "-frames:v", "1"])
+        .args(["-f", "matroska", "-i", "pipe:0", "-an", "-frames:v", "1"])
         .args(codec)
         .args(["-f", "image2pipe", "pipe:1"])
         .stdin(Stdio::piped())

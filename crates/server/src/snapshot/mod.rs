@@ -2,8 +2,8 @@
 //!
 //! Nothing is tapped while nobody asks: the keyframe comes out of the engine's cache for
 //! retransmissions, and is asked for when that has none. A VP8 keyframe *is* a WebP picture; all else
-//! is decoded by ffmpeg ([`decoder`]), in a process of its own, so that what a stranger's encoder made
-//! meets no decoder in this one.
+//! is put into a file of one frame and decoded by ffmpeg ([`decoder`]), in a process of its own, so that
+//! what a stranger's encoder made meets no decoder in this one.
 
 pub(crate) mod moderation;
 
@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use crosspoint_control::api::RoomControl;
 use crosspoint_control::model::{RoomName, TrackSid};
+use crosspoint_record::still;
 use crosspoint_wire::codec::{Codec, MediaKind};
 use crosspoint_wire::payload::vp8::Vp8;
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,11 @@ const AGE_MAX: Duration = Duration::from_secs(2);
 /// How long a publisher may take to send one.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Pictures that are decoded at the same time; others wait.
+/// Pictures that are decoded at the same time.
 const DECODERS_MAX: usize = 2;
+
+/// Pictures that are decoded or wait for it: each holds a keyframe, and nobody waits long for one.
+const PICTURES_MAX: usize = 16;
 
 /// What a picture is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -56,12 +60,14 @@ impl PictureFormat {
 
 /// Takes pictures, few at a time.
 pub(crate) struct Snapshots {
+    places: Semaphore,
     decoders: Semaphore,
 }
 
 impl Default for Snapshots {
     fn default() -> Self {
         Self {
+            places: Semaphore::new(PICTURES_MAX),
             decoders: Semaphore::new(DECODERS_MAX),
         }
     }
@@ -84,16 +90,14 @@ impl Snapshots {
         }
         let found = control.keyframe(room, track, AGE_MAX, PATIENCE).await?;
         let keyframe = found.ok_or_else(no_keyframe)?;
-        if keyframe.codec != Codec::Vp8 {
-            return Err(decoder_missing());
+        if keyframe.codec == Codec::Vp8 && format == PictureFormat::Webp {
+            let frame = vp8_frame(&keyframe.packets).ok_or_else(unreadable)?;
+            return webp(&frame).map(Bytes::from).ok_or_else(unreadable);
         }
-        let file = vp8_frame(&keyframe.packets).and_then(|frame| webp(&frame));
-        let file = file.ok_or_else(unreadable)?;
-        if format == PictureFormat::Webp {
-            return Ok(file.into());
-        }
+        let file = still(keyframe.codec, &keyframe.packets).ok_or_else(unreadable)?;
+        let _place = self.places.try_acquire().map_err(|_| overloaded())?;
         // Closed never.
-        let _place = self.decoders.acquire().await;
+        let _turn = self.decoders.acquire().await;
         decoder::decode(&file, format)
             .await
             .map_err(|error| match error {
@@ -157,10 +161,19 @@ fn unreadable() -> Problem {
 
 fn decoder_missing() -> Problem {
     Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
+        StatusCode::SERVICE_UNAVAILABLE,
         "decoder_missing",
         "There is no decoder",
-        "install ffmpeg on the server; without it there is format=webp of VP8 tracks",
+        "install ffmpeg on the server; without it there is only format=webp of VP8 tracks",
+    )
+}
+
+fn overloaded() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        "The server is overloaded",
+        "too many pictures are being made; try again in a moment",
     )
 }
 

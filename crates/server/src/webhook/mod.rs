@@ -1,4 +1,5 @@
-//! Webhooks: events of rooms, participants, tracks, recordings and calls, posted to the operator's URLs.
+//! Webhooks: events of rooms, participants, tracks, recordings and calls, posted to the operator's URLs,
+//! and those of a tenant's calls to the tenant's, too ([`tenants`]).
 //!
 //! Bodies and signatures are LiveKit's ([`payload`]), so that its SDKs' receivers take them. Events
 //! of one room arrive in order at each URL: the next one is sent when the one before was delivered,
@@ -8,6 +9,7 @@
 
 mod address;
 mod payload;
+pub(crate) mod tenants;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +28,8 @@ use crate::config;
 use crate::http::events::room_of_event;
 use crate::recordings::RecordingEvent;
 
+use self::tenants::Tenants;
+
 /// First pause before another try; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 
@@ -35,8 +39,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Most requests under way at one URL.
 const CONCURRENT_MAX: usize = 16;
 
-/// Starts delivery of `events`, of what becomes of recordings, and of `calls`, to the configured URLs;
-/// ends with their sources.
+/// Starts delivery of `events`, of what becomes of recordings, and of `calls`, to the configured URLs,
+/// and of `calls` to those of their tenants; ends with their sources.
 ///
 /// # Errors
 /// A key that is not there, or an HTTP client that cannot be made.
@@ -47,31 +51,24 @@ pub(crate) fn start(
     recorded: Option<broadcast::Receiver<RecordingEvent>>,
     calls: broadcast::Receiver<TenantWebhook>,
 ) -> anyhow::Result<()> {
-    if config.urls.is_empty() {
+    let client = SignedClient::new(config, keys)?;
+    let receiver = |url: &String| {
+        let receiver = Receiver::new(url.parse()?, client.clone(), config);
+        Ok(Arc::new(receiver))
+    };
+    let receivers = config.urls.iter().map(receiver);
+    let receivers = receivers.collect::<anyhow::Result<Vec<_>>>()?;
+    let tenants = Tenants::new(client, config);
+    tokio::spawn(dispatch_calls(receivers.clone(), tenants, calls));
+    if receivers.is_empty() {
         return Ok(());
     }
-    let client = SignedClient::new(config, keys)?;
-    let receivers = config.urls.iter().map(|url| {
-        Ok(Arc::new(Receiver {
-            url: url.parse()?,
-            client: client.clone(),
-            attempts: config.attempts,
-            capacity: config.queue,
-            queues: Mutex::new(Queues::default()),
-            under_way: Semaphore::new(CONCURRENT_MAX),
-        }))
-    });
-    let receivers = receivers.collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(recorded) = recorded {
         let of = |event: &RecordingEvent| event.manifest().room.clone();
         tokio::spawn(dispatch(receivers.clone(), recorded, of, |event| {
             payload::recording_body(&event)
         }));
     }
-    let of = |(_, event): &TenantWebhook| event.call.id.as_str().to_owned();
-    tokio::spawn(dispatch(receivers.clone(), calls, of, |(_, event)| {
-        Some(payload::call_body(&event))
-    }));
     let of = |event: &RoomEvent| room_of_event(event).as_str().to_owned();
     tokio::spawn(dispatch(receivers, events, of, payload::body));
     Ok(())
@@ -83,20 +80,42 @@ async fn dispatch<E: Clone>(
     room_of: fn(&E) -> String,
     body_of: fn(E) -> Option<Bytes>,
 ) {
-    loop {
-        let event = match events.recv().await {
-            Ok(event) => event,
-            Err(RecvError::Lagged(missed)) => {
-                metrics::counter!("crosspoint_webhook_events_missed_total").increment(missed);
-                continue;
-            }
-            Err(RecvError::Closed) => return,
-        };
+    while let Some(event) = next(&mut events).await {
         let room = room_of(&event);
         if let Some(body) = body_of(event) {
             for receiver in &receivers {
                 receiver.accept(&room, body.clone());
             }
+        }
+    }
+}
+
+async fn dispatch_calls(
+    receivers: Vec<Arc<Receiver>>,
+    mut tenants: Tenants,
+    mut calls: broadcast::Receiver<TenantWebhook>,
+) {
+    while let Some(told) = next(&mut calls).await {
+        let own = tenants.receivers(&told);
+        if receivers.is_empty() && own.is_empty() {
+            continue;
+        }
+        let body = payload::call_body(&told.event);
+        for receiver in receivers.iter().chain(own) {
+            receiver.accept(told.event.call.id.as_str(), body.clone());
+        }
+    }
+}
+
+/// The next event; `None` when there will be none. Those that were missed are counted.
+async fn next<E: Clone>(events: &mut broadcast::Receiver<E>) -> Option<E> {
+    loop {
+        match events.recv().await {
+            Ok(event) => return Some(event),
+            Err(RecvError::Lagged(missed)) => {
+                metrics::counter!("crosspoint_webhook_events_missed_total").increment(missed);
+            }
+            Err(RecvError::Closed) => return None,
         }
     }
 }
@@ -136,6 +155,16 @@ impl SignedClient {
             secret: secret.clone(),
             allow_private: config.allow_private,
         })
+    }
+
+    /// The same with another signature.
+    fn signing_as(&self, issuer: &str, secret: Secret) -> Self {
+        Self {
+            client: self.client.clone(),
+            issuer: issuer.to_owned(),
+            secret,
+            allow_private: self.allow_private,
+        }
     }
 
     /// Whether a URL may be asked, as far as that is seen without resolving its name.
@@ -192,6 +221,22 @@ struct Queues {
 }
 
 impl Receiver {
+    fn new(url: Url, client: SignedClient, config: &config::Webhooks) -> Self {
+        Self {
+            url,
+            client,
+            attempts: config.attempts,
+            capacity: config.queue,
+            queues: Mutex::default(),
+            under_way: Semaphore::new(CONCURRENT_MAX),
+        }
+    }
+
+    /// Whether something is being delivered.
+    fn is_busy(&self) -> bool {
+        !self.lock().rooms.is_empty()
+    }
+
     fn accept(self: &Arc<Self>, room: &str, body: Bytes) {
         let mut queues = self.lock();
         if queues.waiting >= self.capacity {

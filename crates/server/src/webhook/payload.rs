@@ -108,13 +108,20 @@ struct Track {
 
 /// The body for an event of a call: `{event, id, createdAt, call, user}`, the call as it was then.
 pub(super) fn call_body(event: &CallWebhook) -> Bytes {
-    let body = serde_json::json!({
+    let mut body = serde_json::json!({
         "event": event.kind.label(),
         "id": format!("EV_{:016x}", rand::random::<u64>()),
         "createdAt": (event.at_ms / 1000).to_string(),
         "call": event.call,
         "user": event.user,
     });
+    if let Some(recording) = &event.recording {
+        body["recording"] = serde_json::json!(recording.id);
+        match &recording.outcome {
+            Ok(url) => body["url"] = serde_json::json!(url),
+            Err(reason) => body["reason"] = serde_json::json!(reason),
+        }
+    }
     body.to_string().into()
 }
 

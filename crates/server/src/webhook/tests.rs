@@ -147,18 +147,13 @@ async fn a_private_address_is_not_posted_to() {
 
 #[test]
 fn a_full_queue_drops_the_newest() {
-    let receiver = Receiver {
-        url: "http://127.0.0.1/".parse().unwrap(),
-        client: {
-            let keys = Keys::parse("k: s").unwrap();
-            SignedClient::new(&config("http://127.0.0.1/"), &keys).unwrap()
-        },
-        attempts: 1,
-        capacity: 2,
-        queues: Mutex::new(Queues::default()),
-        under_way: Semaphore::new(1),
+    let config = config::Webhooks {
+        queue: 2,
+        ..config("http://127.0.0.1/")
     };
-    let receiver = Arc::new(receiver);
+    let client = SignedClient::new(&config, &Keys::parse("k: s").unwrap()).unwrap();
+    let url = "http://127.0.0.1/".parse().unwrap();
+    let receiver = Arc::new(Receiver::new(url, client, &config));
     // The room is being delivered for, by nobody here.
     let busy = ("demo".to_owned(), VecDeque::new());
     receiver.lock().rooms.extend([busy]);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use crosspoint_control::api::{JoinRequest, Offer, SessionEvent};
 use crosspoint_control::model::{Identity, Reason, RoomName};
@@ -15,6 +16,7 @@ use crate::app::App;
 use crate::auth::Grant;
 use crate::auth::extract::{Authenticated, TokenDigest};
 use crate::http::problem::Problem;
+use crate::telemetry;
 
 /// All resources by id. An id cannot be guessed; the token is asked for all the same.
 #[derive(Default)]
@@ -123,10 +125,18 @@ pub(super) async fn begin(
 
 /// These clients are told nothing; when the session ends, its address does too.
 async fn follow(app: Arc<App>, id: String, mut events: mpsc::Receiver<SharedEvent>) {
+    let joined = Instant::now();
+    let mut connected = false;
     while let Some(event) = events.recv().await {
-        if let SessionEvent::Ended(reason) = *event {
-            tracing::debug!(reason = reason.label(), "WHIP or WHEP session ended");
-            break;
+        match *event {
+            SessionEvent::Connected if !core::mem::replace(&mut connected, true) => {
+                telemetry::note_join(joined.elapsed());
+            }
+            SessionEvent::Ended(reason) => {
+                tracing::debug!(reason = reason.label(), "WHIP or WHEP session ended");
+                break;
+            }
+            _ => {}
         }
     }
     app.whip.remove(&id);

@@ -474,7 +474,7 @@ impl Door {
         let control = Recorder::new();
         let keys = Keys::parse(&format!("{KEY}: {SECRET}")).unwrap();
         let shared = Arc::clone(&control) as Arc<dyn RoomControl>;
-        let app = App::new(shared, keys, config, development, None);
+        let app = App::new(shared, keys, config, development, None, None);
         // What the server does for itself when it starts is not what a test asks about.
         control.calls.lock().unwrap().clear();
         let router = crosspoint_server::http::router(Arc::clone(&app));
