@@ -26,8 +26,9 @@ import { CrosspointError, isCrosspointError } from "./errors.js";
 
 /** @import { CallFrame } from "./calls/connection.js" */
 /** @import { MediaGrant } from "./calls/media.js" */
-/** @import { CallMediaType, CallView, ServerCallEvents, Target } from "./calls/types.js" */
+/** @import { CallMediaType, CallRole, CallView, ServerCallEvents, Target } from "./calls/types.js" */
 /** @import { Data } from "./calls/verbs.js" */
+/** @import { EncodedTransform } from "./peer.js" */
 /** @import { TokenSource } from "./signal.js" */
 /** @import { RemoteParticipant } from "./remote-participant.js" */
 /** @import { LocalTrack, RemoteTrack } from "./tracks.js" */
@@ -56,6 +57,7 @@ const PERMISSION_PATIENCE_MS = 3_000;
 /** @extends {CallVerbs<CallEvents>} */
 export class Calls extends CallVerbs {
   #url;
+  #encodedTransform;
   #connection;
   /** By call. @type {Map<string, CallMedia>} */
   #media = new Map();
@@ -66,9 +68,11 @@ export class Calls extends CallVerbs {
    * @param {object} options
    * @param {string} [options.url] of the server; default: the page's
    * @param {TokenSource} [options.token] a user's token; without it `login` takes a password
+   * @param {EncodedTransform} [options.encodedTransform] of encoded frames, e.g. end-to-end encryption
    */
-  constructor({ url = document.baseURI, token } = {}) {
+  constructor({ url = document.baseURI, token, encodedTransform } = {}) {
     super();
+    this.#encodedTransform = encodedTransform;
     this.#url = url;
     this.#connection = new CallConnection({ url, dialect: "native", token });
     this.#connection.on("event", (frame) => this.#onEvent(frame));
@@ -133,11 +137,11 @@ export class Calls extends CallVerbs {
    * Joins the meeting with this name, or makes it.
    *
    * @param {string} serial
-   * @param {{ media?: CallMediaType }} [options]
+   * @param {{ media?: CallMediaType, role?: CallRole }} [options] an audience only sees and hears
    * @returns {Promise<CallView>}
    */
-  async joinRoom(serial, { media = "video" } = {}) {
-    return this.#joined(await this.ask("joinRoom", { serial, media }), media);
+  async joinRoom(serial, { media = "video", role } = {}) {
+    return this.#joined(await this.ask("joinRoom", { serial, media, role }), media);
   }
 
   /**
@@ -266,7 +270,7 @@ export class Calls extends CallVerbs {
    */
   #enter(call, grant, wish) {
     if (!grant?.token || this.#media.has(call)) return;
-    const media = new CallMedia({ url: this.#url });
+    const media = new CallMedia({ url: this.#url, encodedTransform: this.#encodedTransform });
     this.#media.set(call, media);
     this.#wishes.set(call, wish);
     media.on("localTrack", (track) => this.emit("localTrack", { call, track }));
@@ -313,8 +317,9 @@ export class Calls extends CallVerbs {
   }
 
   /**
-   * A supervisor's microphone, opened when there is somebody to speak to. The right to speak comes by
-   * the room, the word that it was given by the call: the second may be first.
+   * A supervisor's microphone, opened when there is somebody to speak to. The right to speak comes and
+   * goes by the room, which publishes the track anew each time; the word of it comes by the call: the
+   * second may be first.
    *
    * @param {string} call
    * @param {boolean} on
@@ -327,7 +332,9 @@ export class Calls extends CallVerbs {
       try {
         return await media.setEnabled("audio", on);
       } catch (error) {
-        if (!isCrosspointError(error, "not_permitted") || Date.now() > end) throw error;
+        const gone = isCrosspointError(error, "track_not_found");
+        if (gone && !on) return; // the room took it away already, and here it is muted
+        if (!(gone || isCrosspointError(error, "not_permitted")) || Date.now() > end) throw error;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }

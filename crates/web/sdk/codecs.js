@@ -10,7 +10,7 @@
 
 /** What Crosspoint forwards. All else only makes offers long. */
 const FORWARDED = {
-  audio: ["audio/opus", "audio/pcmu", "audio/pcma"],
+  audio: ["audio/opus", "audio/red", "audio/pcmu", "audio/pcma"],
   video: ["video/vp8", "video/vp9", "video/h264", "video/av1", "video/rtx"],
 };
 

@@ -243,7 +243,7 @@ export class JRTCCall {
   #role = "";
   /** @type {Map<string, JRTCRoomParticipant>} */
   #participants = new Map();
-  #props = { shareUserId: "", shareStreamId: /** @type {string | undefined} */ (undefined), suspended: false, tip: "", recordState: "READY" };
+  #props = { shareUserId: "", shareStreamId: /** @type {string | null} */ (null), suspended: false, tip: "", recordState: "READY" };
   /** What is sent; the setting survives the call. */
   #upload = { audio: false, video: true };
   /** @type {CallMedia | null} */
@@ -430,8 +430,9 @@ export class JRTCCall {
     return this.#props.shareUserId;
   }
 
+  /** @returns {string | undefined} */
   getShareStreamId() {
-    return this.#props.shareStreamId;
+    return this.#props.shareStreamId ?? undefined;
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * Encodings of one's own tracks that nobody watches are not sent, until somebody does.
+ * Encodings of one's own tracks that nobody watches or hears are not sent, until somebody does.
  *
  * The server says which are wanted. What goes on being sent is the browser's business; an encoding
  * that is switched on again begins with a keyframe.
@@ -32,7 +32,7 @@ async function apply(sender, wanted) {
   const parameters = sender.getParameters();
   let changed = false;
   for (const encoding of parameters.encodings) {
-    const named = wanted.find(({ rid }) => rid !== null && rid === encoding.rid);
+    const named = wanted.find(({ rid }) => (rid ?? undefined) === encoding.rid);
     if (!named || (encoding.active ?? true) === named.wanted) continue;
     encoding.active = named.wanted;
     changed = true;

@@ -232,9 +232,9 @@ export class LocalParticipant {
     for (const track of this.#tracks) {
       const known = info.tracks.find(({ mid }) => mid === track.transceiver?.mid);
       if (!known || !track.sid || known.sid === track.sid) continue;
-      // Published anew, since the permission to do so came back. Nobody has muted this one yet.
+      // Published anew, since the permission to do so came back; what the server muted stays so.
       track.sid = known.sid;
-      this.noteServerMute(known.sid, false);
+      this.noteServerMute(known.sid, track.mutedByServer && known.muted);
     }
   }
 

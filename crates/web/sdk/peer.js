@@ -24,6 +24,14 @@ const CHANNEL_BUFFER_MAX = 1 << 20;
 /** @typedef {"reliable" | "unreliable"} ChannelLabel */
 
 /**
+ * What an application does with encoded frames between codec and network, end-to-end encryption for
+ * instance: called for each sender and each slot. The server forwards what it is given; of a picture
+ * it must be able to read the first bytes (VP8: 10 of a keyframe, 3 of others), or it finds no keyframe.
+ *
+ * @typedef {(end: RTCRtpSender | RTCRtpReceiver) => RTCRtpScriptTransform | null} EncodedTransform
+ */
+
+/**
  * @typedef {object} PeerEvents
  * @property {void} connected media flows (again)
  * @property {void} unstable no sign of life: ICE wants a restart
@@ -33,6 +41,7 @@ const CHANNEL_BUFFER_MAX = 1 << 20;
 /** @extends {Emitter<PeerEvents>} */
 export class Peer extends Emitter {
   #pc;
+  #encodedTransform;
   #exchange;
   #answered;
   /** @type {LocalTrack[]} */
@@ -57,11 +66,13 @@ export class Peer extends Emitter {
    * @param {object} options
    * @param {RTCConfiguration} [options.rtc] ICE servers and policy
    * @param {(offer: Offer) => Promise<Answer>} options.exchange brings an offer to the server
+   * @param {EncodedTransform} [options.encodedTransform]
    * @param {(answer: Answer) => void} options.answered is told of an answer as soon as the browser
    *   has it, not when it has applied it: what the server says next is newer
    */
-  constructor({ rtc, exchange, answered }) {
+  constructor({ rtc, encodedTransform, exchange, answered }) {
     super();
+    this.#encodedTransform = encodedTransform;
     this.#exchange = exchange;
     this.#answered = answered;
     this.#pc = new RTCPeerConnection({
@@ -93,7 +104,10 @@ export class Peer extends Emitter {
    */
   addSlots(kind, count) {
     for (let i = 0; i < count; i++) {
-      prefer(this.#pc.addTransceiver(kind, { direction: "recvonly" }), kind);
+      const transceiver = this.#pc.addTransceiver(kind, { direction: "recvonly" });
+      this.#prefer(transceiver, kind);
+      this.#transform(transceiver.receiver);
+      if (kind === "video") takeDescriptors(transceiver);
     }
   }
 
@@ -116,7 +130,7 @@ export class Peer extends Emitter {
    */
   addSender(track) {
     const { kind, source } = track;
-    const { simulcast, codec, scalabilityMode } = track.options;
+    const { simulcast, codec, scalabilityMode, red = true } = track.options;
     const picture = { ...track.size, source, simulcast, codec, scalabilityMode };
     const encodings = kind === "video" ? videoEncodings(picture) : [];
     const shape = [kind, source.startsWith("screen_share"), encodings.length, scalabilityMode].join();
@@ -135,8 +149,9 @@ export class Peer extends Emitter {
         streams: [stream],
       });
       shapes.set(transceiver, shape);
+      this.#transform(transceiver.sender);
     }
-    prefer(transceiver, kind, codec);
+    this.#prefer(transceiver, kind, kind === "audio" && red ? "red" : codec);
     track.transceiver = transceiver;
     this.#sending.push(track);
   }
@@ -211,6 +226,33 @@ export class Peer extends Emitter {
     this.#pc.close();
     for (const track of this.#sending) track.transceiver = null;
     this.#sending = [];
+  }
+
+  /**
+   * Says which codecs are wanted, in which order.
+   *
+   * @param {RTCRtpTransceiver} transceiver
+   * @param {Kind} kind
+   * @param {string} [first]
+   */
+  #prefer(transceiver, kind, first) {
+    // Both directions take the receiver's capabilities (WebRTC 5.4, setCodecPreferences).
+    const capabilities = RTCRtpReceiver.getCapabilities?.(kind)?.codecs;
+    if (!capabilities) return;
+    // Redundant sound is made of sound that the server can read.
+    const readable = !this.#encodedTransform;
+    const usable = readable ? capabilities : capabilities.filter(({ mimeType }) => mimeType.toLowerCase() !== "audio/red");
+    try {
+      transceiver.setCodecPreferences?.(codecPreferences(usable, kind, first));
+    } catch {
+      // A browser of another mind: its own order does as well.
+    }
+  }
+
+  /** @param {RTCRtpSender | RTCRtpReceiver} end */
+  #transform(end) {
+    const transform = this.#encodedTransform?.(end);
+    if (transform) end.transform = transform;
   }
 
   /** @returns {Promise<Answer>} */
@@ -292,18 +334,33 @@ function describe(track) {
   return { mid: track.transceiver?.mid ?? "", source, name, muted, ...size };
 }
 
+/** AV1 RTP specification, appendix A: which frames a frame depends on, and whom it is for. */
+const DEPENDENCY_DESCRIPTOR =
+  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+
 /**
- * @param {RTCRtpTransceiver} transceiver
- * @param {Kind} kind
- * @param {string} [codec]
+ * Takes descriptions of frames on a slot. Chromium offers that by itself only where it sends them,
+ * and cannot put the layers of an AV1 picture together without.
+ *
+ * @param {RTCRtpTransceiver & HeaderExtensionControl} transceiver
  */
-function prefer(transceiver, kind, codec) {
-  // Both directions take the receiver's capabilities (WebRTC 5.4, setCodecPreferences).
-  const capabilities = RTCRtpReceiver.getCapabilities?.(kind)?.codecs;
-  if (!capabilities) return;
+function takeDescriptors(transceiver) {
+  const extensions = transceiver.getHeaderExtensionsToNegotiate?.();
+  if (!extensions) return;
+  const wanted = extensions.map((extension) =>
+    extension.uri === DEPENDENCY_DESCRIPTOR ? { ...extension, direction: "sendrecv" } : extension,
+  );
   try {
-    transceiver.setCodecPreferences?.(codecPreferences(capabilities, kind, codec));
+    transceiver.setHeaderExtensionsToNegotiate?.(wanted);
   } catch {
-    // A browser of another mind: its own order does as well.
+    // Not here, then.
   }
 }
+
+/**
+ * WebRTC extensions, 5.2; not in all browsers.
+ *
+ * @typedef {object} HeaderExtensionControl
+ * @property {() => { uri: string, direction: string }[]} [getHeaderExtensionsToNegotiate]
+ * @property {(extensions: { uri: string, direction: string }[]) => void} [setHeaderExtensionsToNegotiate]
+ */

@@ -79,6 +79,8 @@ class Seat {
   #media = new Map();
   /** Waits for the result of a transfer, by call. @type {Map<string, TransferCallback>} */
   transfers = new Map();
+  /** Waits for the word that listening has begun. @type {((begun: boolean) => void) | null} */
+  #listens = null;
 
   /**
    * @param {InitParams} params
@@ -131,6 +133,14 @@ class Seat {
     await media.join(grant);
   }
 
+  /** Whether the server says that listening has begun; it gives up by itself when no sound comes up. */
+  listens() {
+    return new Promise((resolve) => {
+      if (this.monitor.status > 0) resolve(true);
+      else this.#listens = resolve;
+    });
+  }
+
   /** @param {string} ccNumber */
   leave(ccNumber) {
     this.#media.get(ccNumber)?.close();
@@ -143,7 +153,7 @@ class Seat {
     for (const ccNumber of [...this.#media.keys()]) this.leave(ccNumber);
     this.state = 0;
     this.online = false;
-    this.monitor = { status: 0, ccNumber: "" };
+    this.#monitors(0, "");
     if (seat === this) seat = null;
   }
 
@@ -171,8 +181,7 @@ class Seat {
         this.join(frame.ccNumber, frame.rtc).catch(() => this.#giveUp(frame.ccNumber));
         return;
       case "monitor":
-        this.monitor = { status: frame.status, ccNumber: frame.ccNumber };
-        return;
+        return this.#monitors(frame.status, frame.ccNumber);
       case "transfer":
         this.transfers.get(frame.ccNumber)?.(frame.result, frame.result.data);
         this.transfers.delete(frame.ccNumber);
@@ -183,6 +192,16 @@ class Seat {
         this.end();
         return this.#callbacks.kickedOffLine?.(frame.data);
     }
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} ccNumber
+   */
+  #monitors(status, ccNumber) {
+    this.monitor = { status, ccNumber };
+    this.#listens?.(status > 0);
+    this.#listens = null;
   }
 
   /** A call without sound is none. @param {string} ccNumber */
@@ -459,9 +478,12 @@ async function supervise(verb, ccNumber, monitorcb) {
   let done = false;
   try {
     const { result, rtc } = await request(verb, { ccNumber });
-    // Listening has begun when the sound is there.
-    if (rtc) await at?.join(ccNumber, rtc);
     done = result === OK;
+    // Listening has begun when the sound is there.
+    if (rtc && at) {
+      await at.join(ccNumber, rtc);
+      done = await at.listens();
+    }
   } catch {
     if (verb === "startCallMonitor") tell("stopCallMonitor", { ccNumber });
   }

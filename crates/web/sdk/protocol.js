@@ -23,7 +23,8 @@ export const RESUME_WINDOW_MS = 30_000;
  * @typedef {"best" | "large" | "small" | 0 | 1 | 2 | { width: number, height: number }} Largest */
 
 /** What keeps a picture from being better.
- * @typedef {"bandwidth" | "policy" | "publisher_paused" | "layer_missing" | "keyframe_wait" | "size"} QualityReason */
+ * @typedef {"bandwidth" | "policy" | "publisher_paused" | "layer_missing" | "keyframe_wait" | "size" |
+ *   "unsupported"} QualityReason */
 
 /**
  * One of a track's encodings, and the highest layers of it; 3 and 7 stand for all that there are.

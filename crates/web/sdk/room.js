@@ -17,6 +17,7 @@ import { Timings } from "./timings.js";
 
 /** @import { LocalEvent } from "./local-participant.js" */
 /** @import { MessageOptions } from "./messages.js" */
+/** @import { EncodedTransform } from "./peer.js" */
 /** @import { Answer, JoinReply, Largest, QualityReason, RoomInfo, ServerEvent, ShownQuality } from "./protocol.js" */
 /** @import { RemoteParticipant } from "./remote-participant.js" */
 /** @import { StateReport } from "./reports.js" */
@@ -35,6 +36,7 @@ import { Timings } from "./timings.js";
  * @property {boolean} [playAudio] play everyone's sound; default true
  * @property {boolean} [autoSubscribe] receive everything without asking; default true
  * @property {RTCConfiguration} [rtc] ICE servers, transport policy
+ * @property {EncodedTransform} [encodedTransform] of encoded frames, e.g. end-to-end encryption
  */
 
 /**
@@ -245,8 +247,8 @@ export class Room extends Emitter {
 
   async #beginSession() {
     const target = /** @type {{ url: string, token: TokenSource }} */ (this.#target);
-    const { autoSubscribe = true, rtc } = this.#options;
-    const session = new Session({ ...target, autoSubscribe, rtc, timings: this.timings });
+    const { autoSubscribe = true, rtc, encodedTransform } = this.#options;
+    const session = new Session({ ...target, autoSubscribe, rtc, encodedTransform, timings: this.timings });
     this.#session = session;
     this.#growing = false;
     session.on("joined", (reply) => this.#onJoined(reply));

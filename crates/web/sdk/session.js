@@ -14,6 +14,7 @@ import { PROTOCOL_VERSION } from "./protocol.js";
 import { Signal } from "./signal.js";
 import { FIRST_SLOTS } from "./slots.js";
 
+/** @import { EncodedTransform } from "./peer.js" */
 /** @import { Answer, JoinReply, Offer, Reply, ServerEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./signal.js" */
 /** @import { Timings } from "./timings.js" */
@@ -30,6 +31,7 @@ const RESTARTS_MAX = 3;
  * @property {TokenSource} token
  * @property {boolean} autoSubscribe
  * @property {RTCConfiguration} [rtc]
+ * @property {EncodedTransform} [encodedTransform]
  * @property {Timings} timings
  */
 
@@ -76,6 +78,7 @@ export class Session extends Emitter {
     this.#opening.catch(() => {});
     this.peer = new Peer({
       rtc: options.rtc,
+      encodedTransform: options.encodedTransform,
       exchange: (offer) => this.#exchange(offer),
       answered: (answer) => this.#onAnswer(answer),
     });

@@ -11,8 +11,9 @@
  */
 
 import { serverOf } from "./calls/connection.js";
+import { deviceName } from "./calls/device-name.js";
 import { CallMedia } from "./calls/media.js";
-import { EventStream, deviceOf } from "./snk/event-stream.js";
+import { EventStream } from "./snk/event-stream.js";
 
 /** @import { MediaGrant } from "./calls/media.js" */
 
@@ -256,7 +257,7 @@ export default class RtVideo {
 
   #identity() {
     const { systemCode, account, token = "" } = this.#options;
-    return { systemCode, account, token, device: deviceOf(account) };
+    return { systemCode, account, token, device: deviceName(`crosspoint.snk.${account}`) };
   }
 
   /** @param {{ type: string } & Record<string, any>} frame */

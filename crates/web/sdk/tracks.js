@@ -13,6 +13,8 @@ import { Emitter } from "./emitter.js";
  * @property {string} [name] for applications
  * @property {boolean} [simulcast] several sizes of one picture; default: for cameras
  * @property {VideoCodec} [codec] preferred codec
+ * @property {boolean} [red] sound that takes the sound before it along, so that a lost packet is not
+ *   missed; default true
  * @property {string} [scalabilityMode] several layers in one stream instead, e.g. "L3T3_KEY"
  * @property {boolean} [stopOnUnpublish] ends the device with the publication; default false
  */

@@ -104,6 +104,8 @@ fn pages_have_no_inline_script_or_style() {
 fn nothing_is_loaded_from_elsewhere() {
     let allowed = [
         "http://www.w3.org/2000/svg",
+        // The name of an RTP header extension.
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
         "http://localhost\"",
         "https://host",
         "https:// or ",

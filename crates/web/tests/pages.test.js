@@ -21,7 +21,7 @@ const scriptsIn = (/** @type {string} */ folder) =>
 const common = scriptsIn("common");
 const names = readdirSync(pages).filter((name) => name.endsWith(".html")).map((name) => name.slice(0, -".html".length));
 /** Texts that are asked for by a word of the server: an event, an error, a source. */
-const BY_WORD = /^(ev|error|reason|state|seat)_\w+$|^(screen_share.*|joining|active|interrupted|camera|microphone|other)$/;
+const BY_WORD = /^(ev|error|reason|rr|rs|state|seat|why)_\w+$|^(screen_share.*|joining|active|interrupted|camera|microphone|other)$/;
 
 const found = await Promise.all(names.map(async (name) => {
   const { en } = await import(`../pages/${name}/text-en.js`);

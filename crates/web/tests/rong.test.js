@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
+import ts from "typescript";
 import { ImClient } from "../sdk/rong/im.js";
 import { installer } from "../sdk/rong/plugin-call.js";
 import { installer as plusInstaller } from "../sdk/rong/plugin-call-plus.js";
@@ -7,7 +9,7 @@ import { installer as wrapperInstaller } from "../sdk/rong/plugin-call-plus-wrap
 import { installer as rtcInstaller } from "../sdk/rong/plugin-rtc.js";
 import { RCCallEndReason, RCCallErrorCode, cameraOptions, microphoneOptions } from "../sdk/rong/codes.js";
 import { StateReporter } from "../sdk/rong/state-report.js";
-import { settle, sockets, TestSocket } from "./support.js";
+import { settle, sockets, TestSocket, until } from "./support.js";
 
 /** Devices that the test's computer has. @type {Set<string>} */
 const devices = new Set();
@@ -98,6 +100,11 @@ async function alice(plugins = callLib) {
 function callLib(im, options) {
   const rtcClient = im.install(rtcInstaller, {});
   return im.install(installer, { rtcClient, ...options });
+}
+
+/** Whether an application was told so. @param {unknown[]} log @param {string} what */
+function told(log, what) {
+  return log.some((each) => Array.isArray(each) && each[0] === what);
 }
 
 /** @param {string} type @param {Record<string, unknown>} body */
@@ -222,7 +229,7 @@ test("hanging up settles first and is told to the application afterwards", async
   socket.push({ type: "reply", id, code: 10000 });
   socket.push({ type: "onSessionClose", seq: 1, sessionId: "c1", summaryInfo: { endReason: 1 } });
   await hanging;
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => told(log, "onSessionClose"));
   assert.deepEqual(log.slice(-2), [["hungup", 10000], ["onSessionClose", 1, 2]]);
 });
 
@@ -235,6 +242,37 @@ test("an incoming call rings, and what happens before there is a listener waits 
   assert.deepEqual(log, [["onSession", "c1", "hi"]]);
   sessions[0].registerSessionListener(listener(log));
   assert.deepEqual(log.at(-1), ["onMediaModify", "bob", 1]);
+});
+
+test("what calls are made of stays in the SDK: an application's IM hears of its connection only", async () => {
+  const RongIMLib = await import("../sdk/rong/imlib-next.js");
+  /** @type {unknown[]} */
+  const heard = [];
+  // 3.x gave the messages of calls to the application's message listener.
+  for (const name of [...Object.values(RongIMLib.Events), "MESSAGES", "message", "frame"]) {
+    RongIMLib.addEventListener(name, () => heard.push(name));
+  }
+  RongIMLib.init({ appkey: "key", serverUrl: "http://host" });
+  const rtcClient = RongIMLib.installPlugin(rtcInstaller, {});
+  /** @type {string[]} */
+  const told = [];
+  RongIMLib.installPlugin(installer, {
+    rtcClient,
+    onSession: (session) => void told.push(session.getSessionId()),
+    onSessionClose: (session) => void told.push(session.getSessionId()),
+  });
+  const connecting = RongIMLib.connect("TOKEN");
+  await settle();
+  sockets[0].accept();
+  await settle();
+  answer("login", { code: 0, userId: "alice" });
+  await connecting;
+  const users = [{ userId: "bob", state: 2, isCaller: true }];
+  sockets[0].push({ type: "onSession", seq: 1, session: session({ users }) });
+  sockets[0].push({ type: "onSessionClose", seq: 2, sessionId: "c1", summaryInfo: { endReason: 11 } });
+  await RongIMLib.disconnect();
+  assert.deepEqual(told, ["c1", "c1"]);
+  assert.deepEqual(heard, ["CONNECTING", "CONNECTED", "DISCONNECT"]);
 });
 
 test("who cannot open devices refuses with that reason and hears the end", async () => {
@@ -257,7 +295,7 @@ test("a refused call ends with the reason of who refused", async () => {
   await settle();
   answer("hungup", { code: 10000 });
   assert.deepEqual(await hanging, { code: 10000 });
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => told(log, "onSessionClose"));
   assert.deepEqual(log.at(-1), ["onSessionClose", 2, 2]);
 });
 
@@ -359,4 +397,25 @@ test("quality is reported in the units of the document", () => {
   assert.equal(video.jitter, 0, "of one user's tracks only one has a value");
   assert.deepEqual([video.frameWidth, video.frameHeight, video.frameRate, video.remoteResource], [640, 480, 15, true]);
   assert.deepEqual([report.senders[0].packetsLostRate, report.senders[0].jitter], [0.25, null]);
+});
+
+test("an application gets one engine, whatever it imports, in syntax that bundlers of the last years take", async () => {
+  const sdk = new URL("../sdk/", import.meta.url);
+  const { imports } = JSON.parse(readFileSync(new URL("importmap.json", sdk), "utf8"));
+  const load = (/** @type {string} */ name) => import(new URL(imports[name].replace("/sdk/", ""), sdk).href);
+  const engine = await load("@rongcloud/engine");
+  for (const name of ["@rongcloud/imlib-next", "@rongcloud/imlib-v2", "@rongcloud/imlib-v4-adapter"]) {
+    const { ConversationType } = await load(name);
+    assert.equal(ConversationType, engine.ConversationType, name);
+  }
+  assert.equal(imports["@rongcloud/plugin-call-engine"], undefined, "given up with 5.2.1");
+
+  const files = readdirSync(sdk, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
+  assert.ok(files.length > 20);
+  for (const fileName of files) {
+    const code = readFileSync(new URL(fileName, sdk), "utf8");
+    /** What is newer than the target is rewritten. @param {ts.ScriptTarget} target */
+    const written = (target) => ts.transpileModule(code, { fileName, compilerOptions: { target, allowJs: true } }).outputText;
+    assert.equal(written(ts.ScriptTarget.ES2022), written(ts.ScriptTarget.ESNext), fileName);
+  }
 });

@@ -5,6 +5,8 @@
  * impossible to provoke.
  */
 
+import assert from "node:assert/strict";
+
 /** Sockets that were opened, oldest first. @type {TestSocket[]} */
 export const sockets = [];
 
@@ -59,6 +61,19 @@ export class TestSocket {
 /** Lets everything that is ready to run do so. */
 export async function settle() {
   for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+/**
+ * Lets timers run until something has happened, for ten seconds at most.
+ *
+ * @param {() => boolean} happened
+ */
+export async function until(happened) {
+  const end = Date.now() + 10_000;
+  while (!happened()) {
+    assert.ok(Date.now() < end, "it has not happened");
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
 }
 
 /** @param {string} identity */

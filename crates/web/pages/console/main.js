@@ -1,7 +1,7 @@
 /**
  * Console: every room of the server, live; what was, and what was recorded.
  *
- * `/console#room=NAME` opens a room; `#token=JWT` brings a token (behind `#`, so that it is never
+ * `/console#room=NAME` opens a room, `#tab=recordings` a tab; `#token=JWT` brings a token (behind `#`, so that it is never
  * sent). In development mode the server gives one for the asking.
  */
 
@@ -134,6 +134,8 @@ function setUpTabs(api) {
     if (name === "history") void showHistory(api);
   };
   for (const tab of tabs) tab.addEventListener("click", () => open(tab.dataset.tab ?? "rooms"));
+  const wanted = [...tabs].find((tab) => tab.dataset.tab === params.get("tab"));
+  if (wanted?.dataset.tab) open(wanted.dataset.tab);
 }
 
 /** @param {string} text @param {"error"} [kind] */

@@ -5,7 +5,7 @@
 import { part } from "../common/api.js";
 import { clock } from "../common/clock.js";
 import { byId, make } from "../common/dom.js";
-import { dateAndTime, t } from "./i18n.js";
+import { dateAndTime, isText, t } from "./i18n.js";
 
 /** @import { Api } from "../common/api.js" */
 
@@ -29,30 +29,57 @@ export async function showRecordings(api) {
 
 /** @param {Api} api @param {any} recording */
 function card(api, recording) {
-  const about = [
-    recording.room,
-    recording.startedAt && dateAndTime(recording.startedAt),
-    typeof recording.durationMs === "number" && clock(recording.durationMs / 1000),
-    recording.state,
-  ].filter(Boolean);
-  const files = make("ul", { class: "files" });
-  for (const file of recording.files ?? recording.tracks ?? []) {
-    files.append(fileRow(api, recording, file));
+  const state = word("rs_", recording.state);
+  const facts = [
+    dateAndTime(recording.startedAt),
+    clock(recording.durationMs / 1000),
+    size(recording.bytes),
+    // Why it ended is worth saying when nobody asked for that.
+    recording.reason && recording.reason !== "stopped" ? `${state} (${word("rr_", recording.reason)})` : state,
+  ];
+  const who = make("p", { class: "recording-who" }, recording.participants.join(", "));
+  const article = make("article", { class: "recording" });
+  article.append(make("h2", {}, recording.room), make("p", { class: "recording-facts" }, facts.join(" · ")), who);
+  if (recording.target && recording.state === "ready") {
+    article.append(make("p", {}, t("keptAt", { url: recording.target })));
+    return article;
   }
-  return make("article", { class: "recording" }, make("h2", {}, about.join(" · ")), files);
+  const files = make("ul", { class: "files" });
+  for (const file of recording.files) files.append(fileRow(api, recording, file));
+  article.append(files);
+  return article;
 }
 
 /** @param {Api} api @param {any} recording @param {any} file */
 function fileRow(api, recording, file) {
-  const name = String(file.file ?? file.name ?? file);
-  const path = `v1/recordings/${part(recording.id)}/files/${part(name)}`;
-  const row = make("li", {}, make("span", { class: "file-name" }, name));
-  const play = make("button", { type: "button", class: "text-button" }, t("play"));
+  const path = `v1/recordings/${part(recording.id)}/files/${part(file.name)}`;
+  const about = [file.name, file.codec, size(file.bytes)].filter(Boolean).join(" · ");
+  const row = make("li", {}, make("span", { class: "file-name" }, about));
+  const play = make("button", { type: "button", class: "text-button", "aria-label": `${t("play")}: ${file.name}` }, t("play"));
   play.addEventListener("click", () => {
-    const player = make("video", { controls: true, autoplay: true, src: api.url(path) });
-    play.replaceWith(player);
+    const player = make("video", { controls: true, src: api.url(path), "aria-label": file.name });
+    play.remove();
+    row.append(player);
+    // Somebody has clicked, so it may sound; a file that the browser does not know says so itself.
+    player.play().catch(() => {});
+    player.focus();
   });
-  const download = make("a", { class: "text-button", href: api.url(path), download: name }, t("download"));
+  const download = make(
+    "a",
+    { class: "text-button", href: api.url(path), download: file.name, "aria-label": `${t("download")}: ${file.name}` },
+    t("download"),
+  );
   row.append(play, download);
   return row;
+}
+
+/** A name of the API in the page's language, or as it is. @param {string} prefix @param {string} name */
+function word(prefix, name) {
+  const key = `${prefix}${name}`;
+  return isText(key) ? t(key) : name;
+}
+
+/** @param {number} bytes */
+function size(bytes) {
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1000)} kB`;
 }

@@ -34,16 +34,22 @@ const READY = /** @type {const} */ ([
 const READY_PASSWORD = "crosspoint";
 const TOKEN_TTL_S = 3600;
 
-/** Tenants with their users; none unless the server is in development mode. @returns {Promise<ReadyTenant[]>} */
+/**
+ * Tenants with their users; none unless the server is in development mode. A server that has just
+ * started is not complete yet.
+ *
+ * @returns {Promise<{ tenants: ReadyTenant[], complete: boolean }>}
+ */
 export async function readyTenants() {
   const token = await developmentToken();
-  if (!token) return [];
+  if (!token) return { tenants: [], complete: true };
   const api = new Api(token);
-  const tenants = READY.map(async ({ tenant, dialect }) => {
+  const asked = READY.map(async ({ tenant, dialect }) => {
     const answer = await api.get(`v1/tenants/${part(tenant)}/users`).catch(() => ({ users: [] }));
     return { tenant, dialect, users: answer.users };
   });
-  return (await Promise.all(tenants)).filter(({ users }) => users.length > 0);
+  const tenants = (await Promise.all(asked)).filter(({ users }) => users.length > 0);
+  return { tenants, complete: tenants.length === READY.length };
 }
 
 /**

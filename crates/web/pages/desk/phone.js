@@ -155,6 +155,8 @@ export class Phone {
     const own = this.state.call?.id;
     if (own && event.call === own && ["transferUpdate", "thirdUpdate", "participantLeft", "callProgress"].includes(event.type)) this.#viewSoon();
     if (event.type === "inviteReceived") announce(t("ringing"));
+    // Where a failure ends the call, the end says so.
+    if (event.type === "recAborted" && !event.endsCall) showNotice("recording", { kind: "warn", text: t("recordingFailed"), forMs: 8_000 });
   }
 
   /** @param {{ type: string } & Record<string, any>} event */

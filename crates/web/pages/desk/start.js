@@ -23,6 +23,9 @@ import { problem } from "./words.js";
 const ROLES = /** @type {const} */ (["customer", "agent", "supervisor"]);
 /** The tenant of Desk's own users; the others are for the façades. */
 const NATIVE = "native";
+/** How long, and how often, a server that has just started is asked for its users, in milliseconds. */
+const PATIENCE_MS = 60_000;
+const LOOK_MS = 500;
 
 export class Start {
   #onChoice;
@@ -30,31 +33,50 @@ export class Start {
   #tenants = [];
   /** Whether the server has said who stands ready. */
   #asked = false;
+  /** Until when it is asked again. */
+  #patience = 0;
+  /** What went wrong last. @type {unknown} */
+  #cause = null;
 
   /** @param {(choice: Choice) => Promise<void>} onChoice rejects when it did not work */
   constructor(onChoice) {
     this.#onChoice = onChoice;
-    byId("token-form").addEventListener("submit", (event) => {
+    const tokenForm = byId("token-form");
+    tokenForm.addEventListener("submit", (event) => {
       event.preventDefault();
       const token = value("token").replace(/\s+/g, "");
-      void this.choose({ role: this.#role(), name: tokenUser(token), token });
+      void this.choose({ role: this.#role(), name: tokenUser(token), token }, tokenForm);
     });
-    byId("password-form").addEventListener("submit", (event) => {
+    const passwordForm = byId("password-form");
+    passwordForm.addEventListener("submit", (event) => {
       event.preventDefault();
       const account = { tenant: value("tenant"), user: value("user"), password: value("password") };
-      void this.choose({ role: this.#role(), name: account.user, account });
+      void this.choose({ role: this.#role(), name: account.user, account }, passwordForm);
     });
     onLanguage(() => this.#show());
   }
 
-  /** Asks the server who stands ready. */
+  /** Asks the server who stands ready, again while it makes them. Resolves with the first answer. */
   async open() {
-    this.#tenants = await readyTenants();
-    this.#asked = true;
-    this.#show();
+    const until = (this.#patience = Date.now() + PATIENCE_MS);
+    const look = async () => {
+      const { tenants, complete } = await readyTenants();
+      if (this.#patience !== until) return; // opened anew
+      const changed = JSON.stringify(tenants) !== JSON.stringify(this.#tenants);
+      this.#tenants = tenants;
+      const asked = complete || Date.now() > until;
+      if (changed || asked !== this.#asked) {
+        this.#asked = asked;
+        this.#show();
+      }
+      if (!asked) setTimeout(() => void look(), LOOK_MS);
+    };
+    this.#asked = false;
+    await look();
   }
 
   #show() {
+    this.#showError();
     const desk = this.#tenants.filter(({ dialect }) => dialect === NATIVE);
     byId("ready").hidden = desk.length === 0;
     const other = /** @type {HTMLDetailsElement} */ (byId("other-account"));
@@ -89,19 +111,28 @@ export class Start {
     return /** @type {DeskRole} */ (chosen?.value ?? "customer");
   }
 
+  #showError() {
+    byId("start-error").textContent = this.#cause === null ? "" : problem(this.#cause);
+  }
+
   /**
-   * Comes online; what goes wrong is shown.
+   * Comes online; what goes wrong is shown where the choice was made.
    *
    * @param {Choice} choice
+   * @param {Element} [place]
    */
-  async choose(choice) {
+  async choose(choice, place = byId("start-head")) {
+    this.#cause = null;
+    this.#showError();
     const error = byId("start-error");
-    error.textContent = "";
+    place.append(error);
     document.body.toggleAttribute("data-busy", true);
     try {
       await this.#onChoice(choice);
     } catch (cause) {
-      error.textContent = problem(cause);
+      this.#cause = cause;
+      this.#showError();
+      error.scrollIntoView({ block: "nearest" });
     } finally {
       document.body.toggleAttribute("data-busy", false);
     }

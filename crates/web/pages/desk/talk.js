@@ -205,10 +205,23 @@ export class Talk {
           const link = make("a", { href: line.content, download: "snapshot.jpg" }, make("img", { src: line.content, alt: from.textContent }));
           body.append(link);
         }
-        if (line.kind === "recording") body.replaceChildren(icon("record"), make("a", { href: line.content }, t("openRecording")));
+        if (line.kind === "recording") {
+          const link = make("a", { href: recordingLink(line.content), target: "_blank", rel: "noopener" }, t("openRecording"));
+          body.replaceChildren(icon("record"), link);
+        }
       },
     };
   }
+}
+
+/**
+ * Where a recording is to be seen. What this server keeps is for those who may see recordings, by the
+ * Console's token; another store has its own rules.
+ *
+ * @param {string} address
+ */
+function recordingLink(address) {
+  return address.startsWith("/v1/recordings/") ? "console#tab=recordings" : address;
 }
 
 /**

@@ -100,6 +100,7 @@ export const en = {
   record: "Record",
   stopRecording: "Stop recording",
   recordingNow: "Recording",
+  recordingFailed: "The recording failed. The call goes on without it.",
   hangUp: "Hang up",
   transferTo: "Transfer to whom?",
   askWhom: "Whom to ask to join?",

@@ -101,6 +101,7 @@ export const zh = {
   record: "录制",
   stopRecording: "停止录制",
   recordingNow: "录制中",
+  recordingFailed: "录制失败，通话将继续，但不再录制。",
   hangUp: "挂断",
   transferTo: "转接给谁？",
   askWhom: "邀请谁加入？",

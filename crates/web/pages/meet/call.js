@@ -142,8 +142,9 @@ export class Call {
     }
   }
 
+  /** Pictures are put together when there is a call to show: meanwhile connecting has the page for itself. */
   #refresh() {
-    if (this.#room.state === "disconnected") return;
+    if (this.#room.state === "disconnected" || this.#room.state === "connecting") return;
     this.#gallery.refresh();
     this.#people.refresh();
     this.#showControls();
@@ -152,6 +153,7 @@ export class Call {
 
   /** @param {LocalTrack} track */
   #onLocalTrack(track) {
+    if (this.#room.state === "connecting") return;
     if (track.kind === "video") this.#gallery.refreshLocalPicture(track);
     this.#refresh();
   }

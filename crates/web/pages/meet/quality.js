@@ -20,6 +20,7 @@ const WORDS = /** @type {const} */ ({
   layer_missing: "qualityLayerMissing",
   keyframe_wait: "qualityKeyframeWait",
   size: "qualitySize",
+  unsupported: "qualityUnsupported",
 });
 const CHOICES = /** @type {const} */ ([
   ["auto", "qualityAuto"],

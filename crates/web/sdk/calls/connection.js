@@ -17,6 +17,7 @@
 
 import { Emitter } from "../emitter.js";
 import { Signal } from "../signal.js";
+import { deviceName } from "./device-name.js";
 
 /** @import { CrosspointError } from "../errors.js" */
 /** @import { TokenSource } from "../signal.js" */
@@ -56,7 +57,7 @@ export class CallConnection extends Emitter {
       url,
       token,
       path: "/v1/calls/connect",
-      query: { dialect, device: deviceName() },
+      query: { dialect, device: deviceName(DEVICE_KEY) },
       goodbye: "logout",
       // The server carries out each request of a device once, however often it hears it.
       repeatable: () => true,
@@ -115,21 +116,6 @@ export class CallConnection extends Emitter {
     }
     if (frame.type === "connected") this.#signal.setSession(frame.sessionKey);
     this.emit("event", frame);
-  }
-}
-
-/**
- * Name of this device: the same again after a reload, so that a call can go on, and another one in
- * each tab.
- */
-function deviceName() {
-  const fresh = () => `web-${crypto.randomUUID()}`;
-  try {
-    const name = sessionStorage.getItem(DEVICE_KEY) ?? fresh();
-    sessionStorage.setItem(DEVICE_KEY, name);
-    return name;
-  } catch {
-    return fresh(); // no storage here
   }
 }
 

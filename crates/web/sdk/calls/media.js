@@ -9,6 +9,7 @@ import { Room } from "../room.js";
 
 /** @import { CameraOptions, MicrophoneOptions } from "../devices.js" */
 /** @import { CrosspointError } from "../errors.js" */
+/** @import { EncodedTransform } from "../peer.js" */
 /** @import { Kind } from "../protocol.js" */
 /** @import { RemoteParticipant } from "../remote-participant.js" */
 /** @import { LocalTrack, RemoteTrack } from "../tracks.js" */
@@ -50,11 +51,12 @@ export class CallMedia extends Emitter {
    * @param {object} options
    * @param {string} options.url of the server
    * @param {boolean} [options.playAudio] play what is heard without asking; default true
+   * @param {EncodedTransform} [options.encodedTransform]
    */
-  constructor({ url, playAudio = true }) {
+  constructor({ url, playAudio = true, encodedTransform }) {
     super();
     this.#url = url;
-    this.room = new Room({ playAudio });
+    this.room = new Room({ playAudio, encodedTransform });
     this.room.on("trackSubscribed", ({ track, participant }) => {
       if (this.#told.has(track.sid)) return;
       this.#told.add(track.sid);

@@ -125,7 +125,7 @@
  * @property {{ call: string, state: TransferState, blind: boolean, by: Person, target: Person, grant: MediaGrant | null }} transferUpdate
  * @property {{ call: string, state: ThirdState, by: Person, target: Person, grant: MediaGrant | null }} thirdUpdate
  * @property {{ call: string, state: MonitorState, grant: MediaGrant | null }} monitorUpdate to the supervisor alone
- * @property {{ call: string, recording: { id: string, mode: "each" | "mixed", state: RecordingState } }} recStateChanged
+ * @property {{ call: string, recording: { id: string, mode: "each" | "mixed" | "call", state: RecordingState } }} recStateChanged
  * @property {{ call: string, recording: string, url: string, startMs: number, endMs: number, bytes: number }} recReady
  * @property {{ call: string, recording: string, user: string | null, detail: string, endsCall: boolean }} recAborted
  * @property {{ call: string, user: string, kind: TrackKind, verdict: string }} moderationResult

@@ -27,7 +27,7 @@ import { ConnectionStatus } from "./im.js";
 
 /**
  * @typedef {object} IRCCallInitOptions
- * @property {unknown} [rtcClient] of the rtc plugin; required by CallLib
+ * @property {import("./plugin-rtc.js").RCRTCClient} [rtcClient] of the rtc plugin; required by CallLib
  * @property {(session: RCCallSession, extra?: string) => void} onSession
  * @property {(session: RCCallSession, summaryInfo?: IEndSummary) => void} [onSessionClose]
  * @property {(record: IOfflineRecord) => void} [onOfflineRecord]
@@ -190,7 +190,8 @@ export class RCCallClient {
   }
 
   #media() {
-    return new CallMedia({ url: this.#im.serverUrl, playAudio: false });
+    const encodedTransform = this.#options.rtcClient?.encodedTransform;
+    return new CallMedia({ url: this.#im.serverUrl, playAudio: false, encodedTransform });
   }
 
   /**

@@ -11,6 +11,8 @@
  */
 
 import { ConnectionStatus, ErrorCode, ImClient } from "./im.js";
+// Its own name as a global, for pages that load it by a script element (of type module).
+import * as RongIMLib from "./imlib-next.js";
 
 /** @import { InitOptions, Installer } from "./im.js" */
 
@@ -105,3 +107,5 @@ function eventOf(status) {
 function messageOf(code) {
   return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
 }
+
+Object.assign(globalThis, { RongIMLib });

@@ -3,6 +3,7 @@
  */
 
 import { RCCallClient } from "./call-client.js";
+import * as RCCall from "./plugin-call.js";
 
 /** @import { IRCCallInitOptions } from "./call-client.js" */
 /** @import { ImClient } from "./im.js" */
@@ -29,3 +30,5 @@ export const installer = {
    */
   install: (im, options) => new RCCallClient(im, options),
 };
+
+Object.assign(globalThis, { RCCall });

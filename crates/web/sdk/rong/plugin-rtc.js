@@ -2,6 +2,8 @@
  * `@rongcloud/plugin-rtc` (RTCLib 5.x) as far as CallLib needs it: the media side of the IM client.
  */
 
+import * as RCRTC from "./plugin-rtc.js";
+
 /** @import { ImClient } from "./im.js" */
 
 export { RCFrameRate, RCResolution } from "./codes.js";
@@ -11,13 +13,26 @@ export { RCTrack } from "./track.js";
 /** @typedef {import("./state-report.js").IRCCandidatePairStat} IRCCandidatePairStat */
 /** @typedef {import("./state-report.js").IRCTrackStat} IRCTrackStat */
 
+/**
+ * Of those of the original none matters here; custom encryption is an addition.
+ *
+ * @typedef {object} RCRTCOptions
+ * @property {import("../peer.js").EncodedTransform} [encodedTransform]
+ */
+
 /** Made by `installPlugin`; the call plugin takes it. */
 export class RCRTCClient {
   #im;
+  /** @readonly */
+  encodedTransform;
 
-  /** @param {ImClient} im */
-  constructor(im) {
+  /**
+   * @param {ImClient} im
+   * @param {RCRTCOptions} [options]
+   */
+  constructor(im, { encodedTransform } = {}) {
     this.#im = im;
+    this.encodedTransform = encodedTransform;
   }
 
   /** The server whose rooms carry the media. */
@@ -30,7 +45,9 @@ export const installer = {
   tag: "RCRTC",
   /**
    * @param {ImClient} im
-   * @param {Record<string, unknown>} [_options] of the original; none matters here
+   * @param {RCRTCOptions} [options]
    */
-  install: (im, _options) => new RCRTCClient(im),
+  install: (im, options) => new RCRTCClient(im, options),
 };
+
+Object.assign(globalThis, { RCRTC });

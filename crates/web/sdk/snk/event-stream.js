@@ -54,23 +54,6 @@ export class EventStream {
   }
 }
 
-/**
- * The device of an account on this page: the same after a reload.
- *
- * @param {string} account
- */
-export function deviceOf(account) {
-  const key = `crosspoint.snk.${account}`;
-  const fresh = () => `web-${crypto.randomUUID()}`;
-  try {
-    const name = sessionStorage.getItem(key) ?? fresh();
-    sessionStorage.setItem(key, name);
-    return name;
-  } catch {
-    return fresh();
-  }
-}
-
 /** @param {string} text */
 function parse(text) {
   try {
