@@ -6,7 +6,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Tokens are good for a long measurement.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -43,6 +43,22 @@ impl Access {
     /// # Errors
     /// When the system's clock is before 1970.
     pub fn token(&self, room: &str, identity: &str) -> Result<Option<String>> {
+        self.sign(identity, &json!({ "roomJoin": true, "room": room }))
+    }
+
+    /// The bearer token with which `room` may be recorded.
+    ///
+    /// # Errors
+    /// When the system's clock is before 1970.
+    pub fn recorder_token(&self, room: &str) -> Result<Option<String>> {
+        self.sign("recorder", &json!({ "roomRecord": true, "room": room }))
+    }
+
+    /// The bearer token of `identity` with these grants, where tokens are signed here.
+    ///
+    /// # Errors
+    /// See [`Self::token`].
+    pub fn sign(&self, identity: &str, grants: &Value) -> Result<Option<String>> {
         match self {
             Self::Open => Ok(None),
             Self::Token(token) => Ok(Some(token.clone())),
@@ -52,7 +68,7 @@ impl Access {
                     "iss": name,
                     "sub": identity,
                     "exp": (now + TOKEN_TTL).as_secs(),
-                    "video": { "roomJoin": true, "room": room },
+                    "video": grants,
                 });
                 Ok(Some(sign(&claims, secret)))
             }
@@ -61,7 +77,7 @@ impl Access {
 }
 
 /// A JWT by HS256 (RFC 7515, RFC 7518 §3.2).
-fn sign(claims: &serde_json::Value, secret: &str) -> String {
+fn sign(claims: &Value, secret: &str) -> String {
     let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
     let signed = format!("{header}.{claims}");
@@ -77,8 +93,7 @@ mod tests {
     /// The claims and secret of jwt.io's example.
     #[test]
     fn a_known_token_comes_out() {
-        let claims: serde_json::Value =
-            serde_json::from_str(r#"{"admin":true,"iat":1516239022}"#).unwrap();
+        let claims: Value = serde_json::from_str(r#"{"admin":true,"iat":1516239022}"#).unwrap();
         let token = sign(&claims, "your-256-bit-secret");
         let parts: Vec<&str> = token.split('.').collect();
         assert_eq!(parts[0], "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9");

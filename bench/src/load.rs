@@ -13,10 +13,11 @@ use crate::access::Access;
 use crate::clip::{Clip, encode};
 use crate::door::{Common, Door, local_address};
 use crate::pool::Pool;
+use crate::recording::Recorder;
 use crate::report::{self, Host};
 use crate::run::{Order, run};
 use crate::scenario::{Media, Scenario};
-use crate::watch;
+use crate::{verbs, watch};
 
 /// Participants of each scenario if nothing is said.
 const PARTICIPANTS: usize = 100;
@@ -88,6 +89,14 @@ pub struct Load {
     /// Offer no transport-wide feedback
     #[arg(long)]
     pub no_feedback: bool,
+
+    /// Have the server record all rooms meanwhile
+    #[arg(long, conflicts_with_all = ["whip", "janus"])]
+    pub record: bool,
+
+    /// New calls a second (calls-verbs)
+    #[arg(long, default_value_t = 100)]
+    pub rate: u32,
 
     /// Seconds from the last join to the measurement
     #[arg(long, default_value_t = 3)]
@@ -184,11 +193,36 @@ impl Load {
     /// When nobody could join, or the options do not fit together.
     #[expect(clippy::print_stdout, reason = "the result is this command's output")]
     pub async fn execute(&self) -> Result<()> {
+        if self.scenario == Scenario::CallsVerbs {
+            return self.verbs().await;
+        }
         let outcome = self.measure(self.scenario.name()).await?;
         let host = Host::here();
         println!("{}\n", host.line());
         print!("{}", report::table(std::slice::from_ref(&outcome)));
         println!("\n{}", report::details(&outcome));
+        if let Some(path) = &self.json {
+            report::write_json(path, &host, &outcome)?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::print_stdout, reason = "the result is this command's output")]
+    async fn verbs(&self) -> Result<()> {
+        let order = verbs::Order {
+            server: self.server.trim_end_matches('/').to_owned(),
+            access: self.access(),
+            people: self.participants,
+            rate: self.rate,
+            window: Duration::from_secs(self.seconds),
+            joins_at_once: self.joins_at_once,
+            pid: self.pid.or_else(|| self.find_server()),
+        };
+        let outcome = verbs::measure(&order).await?;
+        let host = Host::here();
+        println!("{}\n", host.line());
+        print!("{}", verbs::table(&outcome));
+        println!("\n{}", verbs::details(&outcome));
         if let Some(path) = &self.json {
             report::write_json(path, &host, &outcome)?;
         }
@@ -218,6 +252,10 @@ impl Load {
             window: Duration::from_secs(self.seconds),
             joins_at_once: self.joins_at_once,
             pid: self.pid.or_else(|| self.find_server()),
+            recorder: match self.record {
+                true => Some(Recorder::new(&self.server, self.access())?),
+                false => None,
+            },
             show: !self.quiet,
         };
         let common = Common {
@@ -249,14 +287,7 @@ impl Load {
         if let Some(url) = &self.janus {
             return Door::janus(url);
         }
-        let access = match (&self.key, &self.token) {
-            (Some(KeyPair { name, secret }), _) => Access::Key {
-                name: name.clone(),
-                secret: secret.clone(),
-            },
-            (None, Some(token)) => Access::Token(token.clone()),
-            (None, None) => Access::Open,
-        };
+        let access = self.access();
         if let (Some(whip), Some(whep)) = (&self.whip, &self.whep) {
             return Door::http(whip, whep, access);
         }
@@ -266,6 +297,17 @@ impl Load {
             Door::http(&endpoint("whip"), &endpoint("whep"), access)
         } else {
             Door::signal(server, access)
+        }
+    }
+
+    fn access(&self) -> Access {
+        match (&self.key, &self.token) {
+            (Some(KeyPair { name, secret }), _) => Access::Key {
+                name: name.clone(),
+                secret: secret.clone(),
+            },
+            (None, Some(token)) => Access::Token(token.clone()),
+            (None, None) => Access::Open,
         }
     }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use crosspoint_bench::floor::{self, Work};
 use crosspoint_bench::load::Load;
+use crosspoint_bench::recording::Recording;
 use crosspoint_bench::suite::Suite;
 use crosspoint_bench::versus::Versus;
 
@@ -23,6 +24,8 @@ enum Command {
     Suite(Suite),
     /// Another server beside ours, in turns
     Versus(Versus),
+    /// The same load recorded and not, in turns
+    Recording(Recording),
     /// What kernel and cipher must take for a fan-out, with no server around
     Floor {
         /// Destinations
@@ -46,6 +49,7 @@ async fn main() -> Result<()> {
         Command::Load(load) => load.execute().await,
         Command::Suite(suite) => suite.execute().await,
         Command::Versus(versus) => versus.execute().await,
+        Command::Recording(recording) => recording.execute().await,
         Command::Floor {
             subscribers,
             frame_packets,

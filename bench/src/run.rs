@@ -1,6 +1,6 @@
 //! One measurement: participants join, the load settles, a window is measured, everybody leaves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::door::{Common, Door, Member, Participant};
 use crate::pool::Pool;
+use crate::recording::{Recorded, Recorder};
 use crate::scenario::{Media, Scenario, participants, viewer};
 use crate::tally::{Tally, Totals, microseconds};
 use crate::watch::{Snapshot, Usage, machine_us};
@@ -32,6 +33,8 @@ pub struct Order {
     pub joins_at_once: usize,
     /// The server's process, if its cost shall be measured.
     pub pid: Option<u32>,
+    /// Records all rooms from the last join to the end, if there is one.
+    pub recorder: Option<Recorder>,
     /// Whether to show progress.
     pub show: bool,
 }
@@ -79,6 +82,8 @@ pub struct Outcome {
     pub joins: Joins,
     /// The server's process, if it was watched.
     pub server: Option<Cost>,
+    /// What the server recorded, if it was to.
+    pub recorded: Option<Recorded>,
     /// Our own process.
     pub generator_cores: f64,
     /// What makes the figures doubtful.
@@ -94,6 +99,18 @@ pub struct Percentiles {
     pub p99: f64,
     /// 999 of 1000 are below.
     pub p999: f64,
+}
+
+impl Percentiles {
+    /// Of microseconds, in milliseconds.
+    pub(crate) fn of(histogram: &Histogram<u32>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+        Self {
+            p50: at(0.5),
+            p99: at(0.99),
+            p999: at(0.999),
+        }
+    }
 }
 
 /// How joining went.
@@ -164,6 +181,7 @@ pub async fn run(
     let everybody = participants(order.scenario, count, &order.media, &prefix);
     let room = everybody.first().map(|who| who.room.clone());
     let room = room.context("there is nobody to join")?;
+    let rooms: BTreeSet<String> = everybody.iter().map(|who| who.room.clone()).collect();
     let mut members = Vec::with_capacity(everybody.len());
     let mut joining = Joining::new();
     // Those whom others come to see are there first.
@@ -178,6 +196,10 @@ pub async fn run(
     let srtp = srtp.context("nobody could join")?.to_owned();
     let joined = run.snapshot()?;
 
+    let recordings = match &order.recorder {
+        Some(recorder) => Some((recorder, recorder.begin(&rooms).await?)),
+        None => None,
+    };
     run.watch(order.warm_up, "warming up").await?;
     run.pool.forget_delays()?;
     let before = run.look().await?;
@@ -188,6 +210,9 @@ pub async fn run(
     }
     let after = run.look().await?;
     let mut outcome = run.outcome(name, &srtp, &before, &after, joining);
+    if let Some((recorder, recordings)) = recordings {
+        outcome.recorded = Some(recorder.stop(recordings).await?);
+    }
     if let (Some(server), Some(idle), Some(after)) = (&mut outcome.server, &idle, &joined) {
         let grown = server.rss.max(after.rss).saturating_sub(idle.rss);
         let each = grown as f64 / 1024.0 / members.len().max(1) as f64;
@@ -438,7 +463,7 @@ impl Run {
             rtx_packets: totals.rtx_packets,
             checked: totals.checked,
             corrupt: totals.corrupt + totals.undecryptable,
-            delay_ms: percentiles(delays),
+            delay_ms: Percentiles::of(delays),
             audio_streams: after.tally.audio_streams,
             video_streams: after.tally.video_streams,
             joins: Joins {
@@ -446,9 +471,10 @@ impl Run {
                 per_s: joining.took.len() as f64 / joining.wall.as_secs_f64().max(1e-9),
                 per_cpu_s: (joining.cpu_us > 0)
                     .then(|| joining.took.len() as f64 * 1e6 / joining.cpu_us as f64),
-                ms: percentiles(&joining.took),
+                ms: Percentiles::of(&joining.took),
             },
             server: usage.map(|(usage, rss)| cost(&usage, rss, &totals)),
+            recorded: None,
             generator_cores: own.cores(),
             warnings: Vec::new(),
         };
@@ -518,13 +544,4 @@ fn warnings(
         warnings.push("nothing was received".to_owned());
     }
     warnings
-}
-
-fn percentiles(histogram: &Histogram<u32>) -> Percentiles {
-    let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-    Percentiles {
-        p50: at(0.5),
-        p99: at(0.99),
-        p999: at(0.999),
-    }
 }

@@ -27,6 +27,8 @@ pub enum Scenario {
     Churn,
     /// One publisher, and viewers that come one at a time.
     JoinLatency,
+    /// Calls of two without media: what signalling takes.
+    CallsVerbs,
 }
 
 impl Scenario {
@@ -42,6 +44,7 @@ impl Scenario {
             Self::Campus => "campus",
             Self::Churn => "churn",
             Self::JoinLatency => "join-latency",
+            Self::CallsVerbs => "calls-verbs",
         }
     }
 
@@ -50,7 +53,7 @@ impl Scenario {
     pub const fn is_one_way(self) -> bool {
         !matches!(
             self,
-            Self::Meeting | Self::Calls | Self::Pairs | Self::Campus
+            Self::Meeting | Self::Calls | Self::Pairs | Self::Campus | Self::CallsVerbs
         )
     }
 }
@@ -128,6 +131,8 @@ pub fn participants(
             .flat_map(|call| meeting(&format!("{prefix}-call-{call}"), 2, media))
             .collect(),
         Scenario::Pairs => pairs(&format!("{prefix}-pairs"), participants, media),
+        // Nobody sends anything: see `crate::verbs`.
+        Scenario::CallsVerbs => Vec::new(),
         Scenario::Campus => campus_sizes(participants)
             .into_iter()
             .enumerate()

@@ -193,7 +193,8 @@ impl Duel {
     }
 }
 
-fn median(outcomes: &[Outcome], value: fn(&Outcome) -> f64) -> f64 {
+/// The median of a figure.
+pub(crate) fn median(outcomes: &[Outcome], value: fn(&Outcome) -> f64) -> f64 {
     let mut values: Vec<f64> = outcomes.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)

@@ -272,7 +272,7 @@ pub fn local_address(url: &str) -> Result<IpAddr> {
 }
 
 /// An HTTP client that keeps connections, and does not wait before small packets.
-fn http_client() -> Result<reqwest::Client> {
+pub(crate) fn http_client() -> Result<reqwest::Client> {
     // Another part of the process may have installed it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Ok(reqwest::Client::builder()

@@ -140,6 +140,13 @@ pub fn details(outcome: &Outcome) -> String {
         outcome.corrupt,
         outcome.rtx_packets,
     );
+    if let Some(recorded) = outcome.recorded {
+        let _ = writeln!(
+            text,
+            "recorded: {} tracks, {} packets, {} lost",
+            recorded.tracks, recorded.packets, recorded.lost_packets,
+        );
+    }
     for warning in &outcome.warnings {
         let _ = writeln!(text, "WARNING: {warning}");
     }

@@ -1,0 +1,274 @@
+//! What recording costs: the same load, recorded and not, in turns, so that what changes on the machine
+//! meanwhile meets both; and the recordings of a load themselves.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::access::Access;
+use crate::door::http_client;
+use crate::load::Load;
+use crate::report::{self, Host};
+use crate::run::Outcome;
+use crate::scenario::Scenario;
+use crate::subject::Subject;
+use crate::suite::update;
+use crate::versus::median;
+
+/// How long a server may take to close what it recorded.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// People of each load: 100 tracks, a voice and a picture each.
+const PEOPLE: usize = 50;
+
+/// Packets of a frame and frames a second: 1.9 Mbit/s.
+const FRAMES: (usize, u32) = (8, 25);
+
+/// What recording may add: of CPU in per cent, and of delay in milliseconds, which is what two runs of
+/// the same load differ by.
+const CPU_MAX: f64 = 10.0;
+const DELAY_MAX_MS: f64 = 0.3;
+
+/// Options of the command `recording`.
+#[derive(Args, Clone, Debug)]
+pub struct Recording {
+    /// The server's binary
+    #[arg(long, value_name = "FILE")]
+    pub server: PathBuf,
+
+    /// Folder of the README; results go to `results` in it
+    #[arg(long, default_value = "bench", value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// How often each load is measured, recorded and not
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 15)]
+    pub seconds: u64,
+
+    /// Leave the README as it is
+    #[arg(long)]
+    pub dry: bool,
+}
+
+/// One load, in turns.
+#[derive(Serialize)]
+struct Pair {
+    name: &'static str,
+    plain: Vec<Outcome>,
+    recorded: Vec<Outcome>,
+}
+
+impl Recording {
+    /// Measures, prints, and brings the README up to date.
+    ///
+    /// # Errors
+    /// When a server does not start, nobody can join it, or it does not record.
+    #[expect(clippy::print_stdout, reason = "the results are this command's output")]
+    pub async fn execute(&self) -> Result<()> {
+        let mut pairs = Vec::new();
+        for (name, scenario) in [
+            ("25 rooms of 2", Scenario::Calls),
+            ("a meeting of 50", Scenario::Meeting),
+        ] {
+            let mut pair = Pair {
+                name,
+                plain: Vec::new(),
+                recorded: Vec::new(),
+            };
+            for _ in 0..self.rounds.max(1) {
+                pair.plain.push(self.measure(scenario, name, false).await?);
+                let recorded = format!("{name}, recorded");
+                let outcome = self.measure(scenario, &recorded, true).await?;
+                pair.recorded.push(outcome);
+            }
+            pairs.push(pair);
+        }
+        let host = Host::here();
+        let text = markdown(&pairs, &host);
+        println!("{text}");
+        let name = format!("results/recording-{}.json", host.unix_time);
+        report::write_json(&self.folder.join(name), &host, &pairs)?;
+        if !self.dry {
+            update(&self.folder.join("README.md"), "recording", &text)?;
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, scenario: Scenario, name: &str, record: bool) -> Result<Outcome> {
+        let server = Subject::crosspoint(&self.server, 1, None)?;
+        let (frame_packets, fps) = FRAMES;
+        let load = Load {
+            server: format!("http://{}", server.address),
+            pid: Some(server.pid()),
+            participants: PEOPLE,
+            frame_packets,
+            fps,
+            seconds: self.seconds,
+            record,
+            ..Load::of(scenario, Some(Subject::key()))
+        };
+        load.measure(name).await
+    }
+}
+
+fn markdown(pairs: &[Pair], host: &Host) -> String {
+    let mut text = format!(
+        "{}; a voice and a picture of 1.9 Mbit/s of each of {PEOPLE} people\n\n\
+         | load | CPU us/packet | recorded | more | bar | delay p99 ms | recorded | bar | tracks \
+         and packets recorded, lost |\n|---|---|---|---|---|---|---|---|---|\n",
+        host.line()
+    );
+    for pair in pairs {
+        let cpu = |it: &Outcome| it.server.as_ref().map_or(0.0, |it| it.cpu_us_per_packet);
+        let delay = |it: &Outcome| it.delay_ms.p99;
+        let (plain, recorded) = (median(&pair.plain, cpu), median(&pair.recorded, cpu));
+        let more = (recorded / plain.max(1e-9) - 1.0) * 100.0;
+        let (before, after) = (median(&pair.plain, delay), median(&pair.recorded, delay));
+        let kept = pair.recorded.iter().filter_map(|it| it.recorded.as_ref());
+        let (tracks, packets, lost) = kept.fold((0, 0, 0), |(tracks, packets, lost), it| {
+            let tracks = it.tracks.max(tracks);
+            (tracks, packets + it.packets, lost + it.lost_packets)
+        });
+        let met = |met| if met { "met" } else { "not met" };
+        let cpu_met = met(more <= CPU_MAX);
+        let delay_met = met(after - before <= DELAY_MAX_MS);
+        text.push_str(&format!(
+            "| {} | {plain:.2} | {recorded:.2} | {more:+.1} % | <= {CPU_MAX:.0} %: {cpu_met} | \
+             {before:.2} | {after:.2} | <= {DELAY_MAX_MS} more: {delay_met} | {tracks}, {packets}, \
+             {lost} |\n",
+            pair.name,
+        ));
+    }
+    let all = pairs
+        .iter()
+        .flat_map(|it| it.plain.iter().chain(&it.recorded));
+    let all: Vec<Outcome> = all.cloned().collect();
+    text.push_str(&format!("\n{}", report::table(&all)));
+    let warnings = all.iter().flat_map(|it| {
+        let of = |warning| format!("- {}: {warning}\n", it.name);
+        it.warnings.iter().map(of)
+    });
+    let warnings: BTreeSet<String> = warnings.collect();
+    if !warnings.is_empty() {
+        text.push('\n');
+    }
+    text.extend(warnings);
+    text
+}
+
+/// A Crosspoint server's recordings of the rooms of a load.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    server: String,
+    access: Access,
+    client: reqwest::Client,
+}
+
+/// Recordings under way: rooms and ids.
+#[derive(Debug)]
+pub struct Recordings(Vec<(String, String)>);
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Files of tracks.
+    pub tracks: usize,
+    /// Packets that the recorder had.
+    pub packets: u64,
+    /// Packets that it lacked.
+    pub lost_packets: u64,
+}
+
+impl Recorder {
+    /// Of a server's base URL.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(server: &str, access: Access) -> Result<Self> {
+        Ok(Self {
+            server: server.trim_end_matches('/').to_owned(),
+            access,
+            client: http_client()?,
+        })
+    }
+
+    /// Begins to record rooms.
+    ///
+    /// # Errors
+    /// When the server does not let us.
+    pub async fn begin(&self, rooms: &BTreeSet<String>) -> Result<Recordings> {
+        let mut begun = Vec::new();
+        for room in rooms {
+            let path = format!("/v1/rooms/{room}/recordings");
+            let made = self.ask(room, &path, Some(json!({}))).await?;
+            let id = made["id"].as_str().context("a recording without id")?;
+            begun.push((room.clone(), id.to_owned()));
+        }
+        Ok(Recordings(begun))
+    }
+
+    /// Ends recordings; what is in them.
+    ///
+    /// # Errors
+    /// When the server does not answer, or does not close them.
+    pub async fn stop(&self, recordings: Recordings) -> Result<Recorded> {
+        for (room, id) in &recordings.0 {
+            let path = format!("/v1/recordings/{id}/stop");
+            self.ask(room, &path, Some(json!({}))).await?;
+        }
+        let mut recorded = Recorded::default();
+        for (room, id) in &recordings.0 {
+            let found = self.closed(room, id).await?;
+            let files = found["files"].as_array().map_or(0, Vec::len);
+            recorded.tracks += files;
+            for track in found["tracks"].as_array().into_iter().flatten() {
+                recorded.packets += track["packets"].as_u64().unwrap_or(0);
+                recorded.lost_packets += track["lostPackets"].as_u64().unwrap_or(0);
+            }
+        }
+        Ok(recorded)
+    }
+
+    async fn closed(&self, room: &str, id: &str) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let found = self
+                .ask(room, &format!("/v1/recordings/{id}"), None)
+                .await?;
+            if found["state"] == "ready" {
+                return Ok(found);
+            }
+            ensure!(
+                found["state"] != "aborted" && start.elapsed() < CLOSE_TIMEOUT,
+                "{id} is {}: {}",
+                found["state"],
+                found["reason"]
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn ask(&self, room: &str, path: &str, body: Option<Value>) -> Result<Value> {
+        let url = format!("{}{path}", self.server);
+        let mut request = match body {
+            Some(body) => self.client.post(&url).json(&body),
+            None => self.client.get(&url),
+        };
+        if let Some(token) = self.access.recorder_token(room)? {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        ensure!(status.is_success(), "{url} answered {status}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+}
