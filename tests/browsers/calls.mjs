@@ -12,6 +12,9 @@ import { startServer, until } from "./server.mjs";
 const KEY = "testkey";
 const SECRET = "a-secret-of-the-tests-that-is-long-enough";
 
+/** A name of this machine that browsers do not take for secure, as they take every other name over http. */
+export const INSECURE = "insecure.test";
+
 /** A server, a browser, and pages of another origin. `stop()` ends all. */
 export async function startHouse() {
   let html = "";
@@ -20,10 +23,10 @@ export async function startHouse() {
     response.end(html);
   });
   await new Promise((resolve) => pages.listen(0, "127.0.0.1", resolve));
-  const origin = `http://127.0.0.1:${pages.address().port}`;
-  const url = `${origin}/`;
-  const server = await startServer({ CROSSPOINT_HTTP_CORS_ORIGINS: origin });
-  const chromium = await startChromium();
+  const origin = (host) => `http://${host}:${pages.address().port}`;
+  const origins = ["127.0.0.1", INSECURE].map(origin).join(",");
+  const server = await startServer({ CROSSPOINT_HTTP_CORS_ORIGINS: origins });
+  const chromium = await startChromium([`--host-resolver-rules=MAP ${INSECURE} 127.0.0.1`]);
   const map = await (await fetch(`${server.url}/sdk/importmap.json`)).json();
   const imports = Object.fromEntries(
     Object.entries(map.imports).map(([name, path]) => [name, server.url + path]),
@@ -32,7 +35,7 @@ export async function startHouse() {
   return {
     server,
     chromium,
-    open: () => chromium.open(url, KEEP_PEERS),
+    open: (host = "127.0.0.1") => chromium.open(`${origin(host)}/`, KEEP_PEERS),
     admin: (method, path, body) => admin(server, method, path, body),
     stop: async () => {
       await chromium.stop();
@@ -62,6 +65,33 @@ export async function userToken(house, tenant, user) {
   return token;
 }
 
+/**
+ * A page with the native client, logged in, as `window.calls`; it notes each event as a line of
+ * `window.log`. `setUp` runs in the page before, and may leave more options in `window.options`.
+ */
+export async function caller(house, tenant, user, { setUp = async () => {}, ...login } = {}) {
+  const page = await house.open();
+  await setUp(page);
+  await page.evaluate(async ([url, token, login]) => {
+    window.log = [];
+    const { Calls } = await import(`${url}/sdk/calls.js`);
+    const calls = (window.calls = new Calls({ url, token, ...window.options }));
+    calls.on("event", (event) => window.log.push(`${event.type} ${event.digit ?? event.message?.content ?? event.stage ?? event.state ?? ""}`.trim()));
+    calls.on("inviteReceived", ({ invite, call }) => Object.assign(window, { invite, call }));
+    calls.on("transferUpdate", ({ call }) => (window.call = call));
+    await calls.login(login);
+  }, [house.server.url, await userToken(house, tenant, user), login]);
+  return page;
+}
+
+/** Asks a page's client, `ask(page, "hold")`; `"$call"` stands for the call that the page knows. */
+export function ask(page, verb, ...args) {
+  return page.evaluate(
+    ([verb, args]) => window.calls[verb](...args.map((each) => (each === "$call" ? window.call : each))),
+    [verb, args],
+  );
+}
+
 /** Runs a code sample, TypeScript or JavaScript, as a module of the page. */
 export async function run(page, sample) {
   const { outputText } = ts.transpileModule(sample, {
@@ -72,6 +102,15 @@ export async function run(page, sample) {
     // An import map is the document's, whatever the module's own address is.
     await import(url);
   }, outputText);
+}
+
+/** Runs a code sample as a script of the page, as documents print them. */
+export function classic(page, sample) {
+  return page.evaluate((code) => {
+    const script = document.createElement("script");
+    script.textContent = code;
+    document.head.append(script);
+  }, sample);
 }
 
 /** Waits until `window.log` of a page has a line that begins so; gives the line. */

@@ -1,12 +1,12 @@
 // Console, as whoever runs the server sees it, and reports beside what browsers measure themselves.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
-import { startChromium } from "./chromium.mjs";
+import { describe, it } from "node:test";
 import { KEEP_PEERS, sees } from "./people.mjs";
-import { startServer, token, until } from "./server.mjs";
+import { token, until } from "./server.mjs";
+import { chromium, server, setStage } from "./stage.mjs";
 
 /** Screenshots go here, for people to look at. */
 const SHOTS = process.env.SHOTS_DIR;
@@ -21,16 +21,7 @@ const adminToken = () =>
   token("", "console", { roomJoin: false, roomRecord: true, nodeAdmin: true });
 
 describe("Console", () => {
-  let server, chromium;
-
-  before(async () => {
-    server = await startServer();
-    chromium = await startChromium();
-  });
-  after(async () => {
-    await chromium?.stop();
-    await server?.stop();
-  });
+  setStage();
 
   const meet = async (room, name) => chromium.open(await server.meet(room, name), KEEP_PEERS);
   const open = async (room = "") => {
@@ -59,12 +50,9 @@ describe("Console", () => {
       "pictures that browsers can show",
     );
     for (const [width, height] of sizes) assert.ok(width >= 160 && height >= 120, `${width}x${height}`);
-    // Ten seconds of charts.
-    await new Promise((resolve) => setTimeout(resolve, 10_000));
-    const words = await text(page);
-    assert.match(words, /kbit\/s|Mbit\/s/);
-    assert.match(words, /MOS\s*\n?\s*4\.\d/);
-    assert.match(words, /VP8/);
+    for (const figures of [/kbit\/s|Mbit\/s/, /MOS\s*\n?\s*4\.\d/, /VP8/]) {
+      await until(async () => figures.test(await text(page)), String(figures), 60);
+    }
     await shot(page, "console-room-light");
 
     await page.page.getByRole("button", { name: "Mute", exact: true }).first().click();
@@ -78,6 +66,77 @@ describe("Console", () => {
     await page.page.getByRole("button", { name: "移出" }).last().click();
     await until(async () => (await server.api("GET", "/v1/rooms/talk/participants")).participants.length === 1, "one to be gone");
     await until(async () => /离开/.test(await text(page)), "the event");
+    assert.deepEqual(page.errors, []);
+    await Promise.all([ann, bob, page].map((it) => it.close()));
+  });
+
+  it("says why a picture is as it is", async () => {
+    const ann = await meet("why", "ann");
+    const bob = await meet("why", "bob");
+    await sees(ann, ["bob"]);
+    const page = await open("why");
+    await page.page.getByRole("button", { name: "Why this quality?" }).first().click();
+    const dialog = page.page.getByRole("dialog");
+    await until(async () => /Layers that there are/.test(await dialog.innerText()), "an explanation");
+    const words = await dialog.innerText();
+    // A sentence for people comes first, then figures.
+    assert.match(words, /Why (ann|bob) sees this quality\s+[A-Z][^\n]{10,}\./);
+    assert.match(words, /\d+×\d+[\s\S]*[kM]bit\/s\s+shown/);
+    assert.match(words, /Carries about\s+[\d.]+ [kM]bit\/s/);
+    await shot(page, "console-explain-light");
+    await page.page.emulateMedia({ colorScheme: "dark" });
+    await shot(page, "console-explain-dark");
+    await page.page.keyboard.press("Escape");
+    await until(async () => !(await dialog.isVisible()), "the dialog to close");
+    assert.deepEqual(page.errors, []);
+    await Promise.all([ann, bob, page].map((it) => it.close()));
+  });
+
+  it("records a room, and plays and hands out what was recorded", async () => {
+    const ann = await meet("kept", "ann");
+    const bob = await meet("kept", "bob");
+    await sees(ann, ["bob"]);
+    const page = await open("kept");
+    await page.page.getByRole("button", { name: "Record", exact: true }).click();
+    const stop = page.page.getByRole("button", { name: "Stop recording" });
+    await until(async () => stop.isVisible(), "the recording");
+    const recording = await until(async () => {
+      const [found] = (await server.api("GET", "/v1/recordings?room=kept")).recordings;
+      return found?.files.length === 4 && found.durationMs > 3000 && found;
+    }, "three seconds of all tracks");
+    await stop.click();
+    await until(async () => {
+      const found = await server.api("GET", `/v1/recordings/${recording.id}`);
+      return found.state === "ready";
+    }, "the end");
+
+    await page.page.getByRole("button", { name: "Recordings" }).click();
+    const card = page.page.getByRole("article").filter({ hasText: "kept" });
+    await until(async () => /ready/.test(await card.innerText()), "the card");
+    assert.match(await card.innerText(), /ann, bob|bob, ann/);
+    const file = recording.files.find((found) => found.contentType.startsWith("video/"));
+    await card.getByRole("button", { name: `Play: ${file.name}` }).click();
+    const player = () => page.evaluate(() => {
+      const video = document.querySelector("#recordings video");
+      return { at: video.currentTime, width: video.videoWidth, error: video.error?.message };
+    });
+    const played = await until(async () => {
+      const now = await player();
+      assert.equal(now.error, undefined);
+      return now.at > 0.5 && now;
+    }, "the player");
+    assert.ok(played.width >= 320, `${played.width}`);
+    await shot(page, "console-recordings-light");
+    await page.page.emulateMedia({ colorScheme: "dark" });
+    await shot(page, "console-recordings-dark");
+    const [download] = await Promise.all([
+      page.page.waitForEvent("download"),
+      card.getByRole("link", { name: `Download: ${file.name}` }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), file.name);
+    const bytes = readFileSync(await download.path());
+    const { files } = await server.api("GET", `/v1/recordings/${recording.id}`);
+    assert.equal(bytes.length, files.find((found) => found.name === file.name).bytes);
     assert.deepEqual(page.errors, []);
     await Promise.all([ann, bob, page].map((it) => it.close()));
   });
@@ -108,7 +167,7 @@ describe("Console", () => {
     await page.page.getByRole("searchbox").fill("");
     await shot(page, "console-200-rooms");
     await page.page.getByRole("button", { name: "Node" }).click();
-    await new Promise((resolve) => setTimeout(resolve, 6000));
+    await until(async () => /200/.test(await text(page)), "the node's figures");
     await shot(page, "console-node");
     assert.deepEqual(page.errors, []);
     await page.close();
@@ -118,7 +177,11 @@ describe("Console", () => {
     const ann = await meet("past", "ann");
     const bob = await meet("past", "bob");
     await sees(ann, ["bob"]);
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await until(async () => {
+      const { occurrences } = await server.api("GET", "/v1/history?room=past");
+      if (occurrences.length === 0) return false;
+      return (await server.api("GET", `/v1/history/${occurrences[0].id}`)).points.length >= 3;
+    }, "three points of history", 60);
     await server.api("DELETE", "/v1/rooms/past");
     const ended = await until(async () => {
       const { occurrences } = await server.api("GET", "/v1/history?room=past");
@@ -151,8 +214,17 @@ describe("Console", () => {
     const bob = await meet("same", "bob");
     await sees(ann, ["bob"]);
     await sees(bob, ["ann"]);
-    // Encoders have found their rate.
-    await new Promise((resolve) => setTimeout(resolve, 8000));
+    // Encoders have found their rate when three seconds in a row are alike.
+    await ann.evaluate(() => {
+      const { room } = globalThis.crosspoint;
+      window.rates = [];
+      room.on("report", ({ browser }) => window.rates.push(browser.senders.find(({ kind }) => kind === "video")?.bitrate ?? 0));
+      void room.setReports(true);
+    });
+    await until(async () => {
+      const last = (await ann.evaluate(() => window.rates)).slice(-3);
+      return last.length === 3 && Math.min(...last) > 0.85 * Math.max(...last);
+    }, "a steady rate", 60);
     const sums = await ann.evaluate(() => new Promise((resolve) => {
       const { room } = globalThis.crosspoint;
       const seen = [];

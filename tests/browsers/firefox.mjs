@@ -42,6 +42,8 @@ export async function startFirefox() {
   await until(() => existsSync(portFile), "Firefox to listen", 60);
   const marionette = await Marionette.connect(Number(readFileSync(portFile, "utf8")));
   const session = await marionette.send("WebDriver:NewSession", {});
+  // Stays open: a window that is closed is none to open another one from.
+  const { value: home } = await marionette.send("WebDriver:GetWindowHandle", {});
   const inWindow = async (handle, work) =>
     marionette.exclusive(async () => {
       await marionette.send("WebDriver:SwitchToWindow", { handle });
@@ -50,7 +52,7 @@ export async function startFirefox() {
   return {
     name: `Firefox ${session.capabilities.browserVersion}`,
     open: async (url) => {
-      const { handle } = await marionette.send("WebDriver:NewWindow", { type: "window" });
+      const { handle } = await inWindow(home, () => marionette.send("WebDriver:NewWindow", { type: "window" }));
       await inWindow(handle, () => marionette.send("WebDriver:Navigate", { url }));
       return {
         evaluate: (fn, argument) =>

@@ -1,23 +1,14 @@
 // People on the Meet page, in the browsers that people use.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { startChromium } from "./chromium.mjs";
+import { describe, it } from "node:test";
 import { startFirefox } from "./firefox.mjs";
 import { KEEP_PEERS, hears, pictures, sees, stats } from "./people.mjs";
-import { startServer, until } from "./server.mjs";
+import { until } from "./server.mjs";
+import { chromium, server, setStage } from "./stage.mjs";
 
 describe("Meet", () => {
-  let server, chromium;
-
-  before(async () => {
-    server = await startServer();
-    chromium = await startChromium();
-  });
-  after(async () => {
-    await chromium?.stop();
-    await server?.stop();
-  });
+  setStage();
 
   const join = async (browser, room, name) =>
     browser.open(await server.meet(room, name), KEEP_PEERS);

@@ -1,17 +1,18 @@
 // What a person sees and hears on a page, measured.
 
-import assert from "node:assert/strict";
 import { until } from "./server.mjs";
 
 /** Runs before a page's own scripts: keeps its peer connections where tests can ask them. */
 export const KEEP_PEERS = () => {
   window.peers = [];
   window.offers = 0;
+  window.negotiations = 0;
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
     constructor(...args) {
       super(...args);
       window.peers.push(this);
+      this.addEventListener("signalingstatechange", () => (window.negotiations += 1));
     }
     createOffer(...args) {
       window.offers += 1;
@@ -75,12 +76,11 @@ export async function sees(page, others, seconds = 45) {
         const after = now[name];
         if (!after || after.at - before.at < 3000) return false;
         rates[name] = ((after.frames - before.frames) * 1000) / (after.at - before.at);
-        const moved = after.luma.some((value, i) => Math.abs(value - before.luma[i]) > 30);
-        assert.ok(moved, `the picture of ${name} stands still`);
-        return true;
+        // What the camera shows comes round: a look may find the first picture again.
+        return after.luma.some((value, i) => Math.abs(value - before.luma[i]) > 30);
       });
     },
-    `three seconds of ${others}`,
+    `three seconds of ${others}, moving`,
   );
   return rates;
 }

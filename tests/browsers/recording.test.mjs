@@ -1,37 +1,40 @@
-// Calls of Chromium, recorded in each mode: what ffmpeg makes of the files, and whether browsers play
-// them.
+// Calls of Chromium, recorded in each mode: what ffmpeg makes of the files, and whether Chromium and
+// Firefox play them.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { startChromium } from "./chromium.mjs";
+import { startFirefox } from "./firefox.mjs";
 import { startServer, token, until } from "./server.mjs";
 
 const run = promisify(execFile);
 const LONG = { maxBuffer: 64 << 20 };
 
-let server, chromium, folder;
+let server, chromium, firefox, folder;
 
 before(async () => {
   server = await startServer();
-  chromium = await startChromium();
+  [chromium, firefox] = await Promise.all([startChromium(), startFirefox()]);
   folder = mkdtempSync(join(tmpdir(), "crosspoint-recording-"));
 });
 after(async () => {
   await chromium?.stop();
+  await firefox?.stop();
   await server?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
 /** A page that has joined and publishes its fake camera and microphone, or a beep and flash. */
-async function person(room, identity, source = "devices") {
+async function person(room, identity, source = "devices", codec = undefined) {
   const page = await chromium.open(`${server.url}/sdk/crosspoint.js`);
   await page.evaluate(
-    async ({ jwt, source }) => {
+    async ({ jwt, source, codec }) => {
       const { Room } = await import("/sdk/crosspoint.js");
       window.room = new Room();
       if (source === "beeps") {
@@ -63,7 +66,8 @@ async function person(room, identity, source = "devices") {
         };
         setInterval(draw, 10);
         await audio.resume();
-        await room.localParticipant.publish(canvas.captureStream(30).getVideoTracks()[0], { source: "camera" });
+        const [picture] = canvas.captureStream(30).getVideoTracks();
+        await room.localParticipant.publish(picture, { source: "camera", codec });
         await room.localParticipant.publish(out.stream.getAudioTracks()[0], { source: "microphone", dtx: false });
       }
       await room.join(location.origin, jwt);
@@ -72,7 +76,7 @@ async function person(room, identity, source = "devices") {
         await room.localParticipant.setCameraEnabled(true);
       }
     },
-    { jwt: await token(room, identity), source },
+    { jwt: await token(room, identity), source, codec },
   );
   return page;
 }
@@ -122,9 +126,11 @@ async function decode(path) {
   return Number(stdout) * 1000;
 }
 
-/** What a browser says of playing it. */
-async function plays(url) {
-  const page = await chromium.open(`${server.url}/sdk/crosspoint.js`);
+/** What Chromium and Firefox say of playing it. */
+const plays = (url) => Promise.all([chromium, firefox].map((browser) => playsIn(browser, url)));
+
+async function playsIn(browser, url) {
+  const page = await browser.open(`${server.url}/sdk/crosspoint.js`);
   const found = await page.evaluate(async (url) => {
     const video = document.createElement("video");
     video.muted = true;
@@ -141,7 +147,7 @@ async function plays(url) {
     return { duration: video.duration, width: video.videoWidth };
   }, url);
   await page.close();
-  return found;
+  return { browser: browser.name, ...found };
 }
 
 describe("recordings of Chromium", () => {
@@ -161,12 +167,32 @@ describe("recordings of Chromium", () => {
       const end = file.offsetMs + file.durationMs;
       assert.ok(Math.abs(end - recording.durationMs) <= 100, `${file.name}: ${end} ${recording.durationMs}`);
       assert.ok(file.durationMs >= recording.real - 100, `${file.name}: ${file.durationMs} ${recording.real}`);
-      const played = await plays(url);
-      assert.ok(Math.abs(played.duration * 1000 - file.durationMs) <= 100, `${file.name}: ${played.duration}`);
+      for (const played of await plays(url)) {
+        const apart = Math.abs(played.duration * 1000 - file.durationMs);
+        assert.ok(apart <= 100, `${file.name} in ${played.browser}: ${played.duration}`);
+      }
     }
     const part = await fetch((await download(recording, recording.files[0])).url, { headers: { range: "bytes=0-3" } });
     assert.equal(part.status, 206);
     assert.equal(Buffer.from(await part.arrayBuffer()).toString("hex"), "1a45dfa3");
+  });
+
+  it("keeps each codec as it came", async () => {
+    const codecs = ["VP8", "VP9", "H264", "AV1"];
+    const people = await Promise.all(codecs.map((codec) => person("codecs", codec.toLowerCase(), "beeps", codec)));
+    const recording = await record("codecs", {}, 4);
+    for (const page of people) await page.close();
+    assert.equal(recording.state, "ready", JSON.stringify(recording));
+    const videos = recording.files.filter((file) => file.contentType.startsWith("video/"));
+    assert.deepEqual(videos.map((file) => file.codec).sort(), [...codecs].sort());
+    for (const file of videos) {
+      const { path, url } = await download(recording, file);
+      const duration = await decode(path);
+      assert.ok(Math.abs(duration - file.durationMs) <= 100, `${file.codec}: ${duration} ${file.durationMs}`);
+      // Firefox knows no Matroska but WebM.
+      const played = file.contentType.endsWith("webm") ? await plays(url) : [await playsIn(chromium, url)];
+      for (const { browser, width } of played) assert.equal(width, 320, `${file.codec} in ${browser}`);
+    }
   });
 
   it("has lips and voice together", async () => {
@@ -231,8 +257,8 @@ describe("recordings of Chromium", () => {
       const { path, url } = await download(recording, file);
       const duration = await decode(path);
       assert.ok(Math.abs(duration - recording.durationMs) <= 100, `${duration} ${recording.durationMs}`);
-      // Debian's Chromium plays H264 and AAC, too.
-      assert.equal((await plays(url)).width, 1280);
+      // Debian's browsers play H264 and AAC, too.
+      for (const played of await plays(url)) assert.equal(played.width, 1280, played.browser);
       if (process.env.KEEP) await run("cp", [path, process.env.KEEP]);
     });
   }
@@ -255,6 +281,42 @@ describe("recordings of Chromium", () => {
     for (const file of recording.files) {
       const duration = await decode((await download(recording, file)).path);
       assert.ok(Math.abs(duration - file.durationMs) <= 100, `${file.name}: ${duration}`);
+    }
+  });
+
+  it("is delivered by the next server when one was killed", async () => {
+    const [data, target] = ["data", "target"].map((name) => join(folder, name));
+    const env = { CROSSPOINT_DATA_DIR: data, CROSSPOINT_RECORDING_TARGET: target };
+    const first = await startServer(env);
+    const page = await chromium.open(await first.meet("killed", "ada"));
+    await until(async () => {
+      const room = await first.api("GET", "/v1/rooms/killed/participants").catch(() => null);
+      return room?.participants[0]?.tracks.length === 2;
+    }, "ada's tracks");
+    const { id } = await first.api("POST", "/v1/rooms/killed/recordings", {});
+    const grown = await until(async () => {
+      const found = await first.api("GET", `/v1/recordings/${id}`);
+      return found.files.length === 2 && found.durationMs > 4000 && found;
+    }, "four seconds");
+    await first.stop();
+    await page.close();
+
+    const second = await startServer(env);
+    const recording = await until(async () => {
+      const found = await second.api("GET", `/v1/recordings/${id}`);
+      return found.state === "ready" && found;
+    }, "the delivery");
+    const { recordings } = await second.api("GET", "/v1/recordings?room=killed");
+    assert.deepEqual(recordings.map((found) => [found.id, found.state]), [[id, "ready"]]);
+    await second.stop();
+    assert.equal(recording.reason, "crashed");
+    assert.ok(recording.durationMs >= grown.durationMs - 1000, `${recording.durationMs} ${grown.durationMs}`);
+    for (const file of recording.files) {
+      const path = join(target, id, file.name);
+      const sum = createHash("sha256").update(readFileSync(path)).digest("hex");
+      assert.equal(sum, file.sha256);
+      const duration = await decode(path);
+      assert.ok(Math.abs(duration - file.durationMs) <= 100, `${file.name}: ${duration} ${file.durationMs}`);
     }
   });
 

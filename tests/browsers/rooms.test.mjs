@@ -1,21 +1,12 @@
 // What the SDK and the room-control API do together, seen from inside Chromium.
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { startChromium } from "./chromium.mjs";
+import { describe, it } from "node:test";
 import { KEEP_PEERS, hears, stats } from "./people.mjs";
-import { startServer, token, until } from "./server.mjs";
+import { token, until } from "./server.mjs";
+import { chromium, server, setStage } from "./stage.mjs";
 
-let server, chromium;
-
-before(async () => {
-  server = await startServer();
-  chromium = await startChromium();
-});
-after(async () => {
-  await chromium?.stop();
-  await server?.stop();
-});
+setStage();
 
 /** A page with a joined `window.room`; remote videos are attached to elements in `#others`. */
 async function person(room, identity, publish = { camera: true, microphone: true }) {
@@ -132,6 +123,12 @@ describe("codecs", () => {
     await hears(bob);
     await hears(ann);
     assert.equal((await stats(bob)).videoPackets, 0);
+    // Statistics name the codec within.
+    const sent = await ann.evaluate(() => {
+      const senders = peers[0].getSenders().filter((sender) => sender.track);
+      return senders.map((sender) => sender.getParameters().codecs[0].mimeType);
+    });
+    assert.deepEqual(sent, ["audio/red"], "each packet takes the sound before it along");
     for (const page of [ann, bob]) await page.close();
   });
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { AccessToken } from "livekit-server-sdk";
 
 const KEY = "testkey";
-const SECRET = "a-secret-of-the-tests-that-is-long-enough";
+export const SECRET = "a-secret-of-the-tests-that-is-long-enough";
 const BINARY = process.env.SERVER_BINARY ?? "../../target/release/crosspoint";
 
 /** Starts a server; `env` overrides settings. Ends with `stop()`. */

@@ -21,6 +21,15 @@ pub struct Caller {
     next_id: u64,
     /// Events that nobody asked for yet.
     events: VecDeque<Value>,
+    away: Away,
+}
+
+/// A device without a connection, which may come back.
+#[derive(Clone, Debug, Default)]
+pub struct Away {
+    session_key: String,
+    /// Of the last event that it saw.
+    seq: u64,
 }
 
 impl Caller {
@@ -35,30 +44,66 @@ impl Caller {
         login: Value,
     ) -> Result<Self> {
         let token = server.sign(user, &json!({ "callTenant": tenant }))?;
-        let path = format!("/v1/calls/connect?dialect=native&device=test&access_token={token}");
+        Self::with_token(server, &token, login).await
+    }
+
+    /// As [`Self::online`], with a token from elsewhere.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn with_token(server: &TestServer, token: &str, login: Value) -> Result<Self> {
+        Self::open(server, &format!("&access_token={token}"), login).await
+    }
+
+    /// A user comes online by a password, which stands in `login`.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn without_token(server: &TestServer, login: Value) -> Result<Self> {
+        Self::open(server, "", login).await
+    }
+
+    /// A device comes back on another connection and goes on with its session.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn back(server: &TestServer, away: &Away) -> Result<Self> {
+        let mut caller = Self::connect(server, "").await?;
+        caller.away = away.clone();
+        let words = json!({ "sessionKey": away.session_key, "lastSeq": away.seq });
+        caller.ask("reconnect", words).await?;
+        Ok(caller)
+    }
+
+    async fn open(server: &TestServer, query: &str, login: Value) -> Result<Self> {
+        let mut caller = Self::connect(server, query).await?;
+        caller.ask("login", login).await?;
+        let connected = caller.event("connected").await?;
+        let key = connected["sessionKey"].as_str();
+        key.context("no session key")?
+            .clone_into(&mut caller.away.session_key);
+        Ok(caller)
+    }
+
+    async fn connect(server: &TestServer, query: &str) -> Result<Self> {
+        let path = format!("/v1/calls/connect?dialect=native&device=test{query}");
         let url = server.url(&path).replacen("http", "ws", 1);
         let (socket, _) = tokio_tungstenite::connect_async(url).await?;
-        let mut caller = Self {
+        Ok(Self {
             socket,
-            next_id: 0,
+            // A request is known by its number for as long as the session lasts.
+            next_id: rand::random::<u32>().into(),
             events: VecDeque::new(),
-        };
-        caller.ask("login", login).await?;
-        caller.event("connected").await?;
-        Ok(caller)
+            away: Away::default(),
+        })
     }
 
     /// Sends a frame and awaits its reply's data.
     ///
     /// # Errors
     /// The problem that the server answers with.
-    pub async fn ask(&mut self, verb: &str, mut words: Value) -> Result<Value> {
-        self.next_id += 1;
-        words["type"] = json!(verb);
-        words["id"] = json!(self.next_id);
-        self.socket
-            .send(Message::Text(words.to_string().into()))
-            .await?;
+    pub async fn ask(&mut self, verb: &str, words: Value) -> Result<Value> {
+        self.say(verb, words).await?;
         loop {
             let mut frame = self.frame().await.context(verb.to_owned())?;
             if frame["type"] != "reply" {
@@ -77,24 +122,43 @@ impl Caller {
     /// # Errors
     /// When it does not come.
     pub async fn event(&mut self, kind: &str) -> Result<Value> {
-        while let Some(event) = self.events.pop_front() {
+        loop {
+            let event = self.any_event();
+            let event = event.await.with_context(|| format!("no {kind}"))?;
             if event["type"] == kind {
                 return Ok(event);
             }
         }
-        loop {
-            let frame = self.frame().await.with_context(|| format!("no {kind}"))?;
-            if frame["type"] == kind {
-                return Ok(frame);
-            }
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub async fn any_event(&mut self) -> Result<Value> {
+        match self.events.pop_front() {
+            Some(event) => Ok(event),
+            None => self.frame().await,
         }
+    }
+
+    async fn say(&mut self, verb: &str, mut words: Value) -> Result<()> {
+        self.next_id += 1;
+        words["type"] = json!(verb);
+        words["id"] = json!(self.next_id);
+        let text = words.to_string();
+        Ok(self.socket.send(Message::Text(text.into())).await?)
     }
 
     async fn frame(&mut self) -> Result<Value> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             match message?.context("the socket is closed")?? {
-                Message::Text(text) => return Ok(serde_json::from_str(&text)?),
+                Message::Text(text) => {
+                    let frame: Value = serde_json::from_str(&text)?;
+                    self.away.seq = frame["seq"].as_u64().unwrap_or(self.away.seq);
+                    return Ok(frame);
+                }
                 Message::Close(_) => bail!("the server closed the socket"),
                 _ => {}
             }
@@ -102,8 +166,9 @@ impl Caller {
     }
 
     /// Goes without a goodbye.
-    pub fn vanish(self) {
+    pub fn vanish(self) -> Away {
         drop(self.socket);
+        self.away
     }
 }
 

@@ -9,7 +9,9 @@ use rtc::interceptor::Registry;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_VP8, MediaEngine};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_OPUS, MIME_TYPE_VP8, MediaEngine,
+};
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::rtp;
@@ -29,16 +31,21 @@ use webrtc::peer_connection::{
 
 use crate::server::TestServer;
 
-/// RTP clock of video, in Hz.
+/// RTP clocks, in Hz.
 const VIDEO_CLOCK_HZ: u32 = 90_000;
+const AUDIO_CLOCK_HZ: u32 = 48_000;
 
-/// A publisher of one VP8 track by WHIP.
+/// 20 ms of silence in Opus: fullband CELT (RFC 6716 §3.1) with nothing coded.
+const OPUS_SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+
+/// A publisher of one VP8 or Opus track by WHIP.
 pub struct Publisher {
     peer: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
     location: String,
     token: String,
     ssrc: u32,
+    kind: RtpCodecKind,
     sequence: u16,
     frame: u32,
 }
@@ -66,18 +73,39 @@ impl Publisher {
     /// # Errors
     /// See [`Self::start`].
     pub async fn with_token(server: &TestServer, room: &str, token: String) -> Result<Self> {
+        Self::open(server, room, token, RtpCodecKind::Video).await
+    }
+
+    /// Publishes sound in place of a picture.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn of_sound(server: &TestServer, room: &str, token: String) -> Result<Self> {
+        Self::open(server, room, token, RtpCodecKind::Audio).await
+    }
+
+    async fn open(
+        server: &TestServer,
+        room: &str,
+        token: String,
+        kind: RtpCodecKind,
+    ) -> Result<Self> {
+        let (name, codec) = match kind {
+            RtpCodecKind::Audio => ("microphone", opus()),
+            _ => ("camera", vp8()),
+        };
         let ssrc = rand::random();
         let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             "stream".to_owned(),
             "track".to_owned(),
-            "camera".to_owned(),
-            RtpCodecKind::Video,
+            name.to_owned(),
+            kind,
             vec![RTCRtpEncodingParameters {
                 rtp_coding_parameters: RTCRtpCodingParameters {
                     ssrc: Some(ssrc),
                     ..Default::default()
                 },
-                codec: vp8(),
+                codec,
                 ..Default::default()
             }],
         )));
@@ -91,6 +119,7 @@ impl Publisher {
             location,
             token,
             ssrc,
+            kind,
             sequence: 1,
             frame: 0,
         })
@@ -104,13 +133,17 @@ impl Publisher {
         // RFC 7741 §4.2: S bit, no extension. §4.3: keyframe, 16x16 pixels.
         let mut payload = vec![0x10, 0x10, 0x00, 0x00, 0x9d, 0x01, 0x2a, 16, 0, 16, 0];
         payload.extend_from_slice(body);
+        self.send(96, VIDEO_CLOCK_HZ / 50, payload).await
+    }
+
+    async fn send(&mut self, payload_type: u8, step: u32, payload: Vec<u8>) -> Result<()> {
         let packet = rtp::Packet {
             header: rtp::Header {
                 version: 2,
                 marker: true,
-                payload_type: 96,
+                payload_type,
                 sequence_number: self.sequence,
-                timestamp: self.frame.wrapping_mul(VIDEO_CLOCK_HZ / 50),
+                timestamp: self.frame.wrapping_mul(step),
                 ssrc: self.ssrc,
                 ..Default::default()
             },
@@ -121,13 +154,20 @@ impl Publisher {
         self.track.write_rtp(packet).await.context("write_rtp")
     }
 
-    /// Sends numbered frames, 50 a second, until dropped or ended.
+    /// Sends numbered frames, or 20 ms of silence each, 50 a second, until dropped or ended.
     pub fn send_numbered(mut self) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(20));
             for number in 0_u32.. {
                 ticks.tick().await;
-                if self.send_frame(&number.to_be_bytes()).await.is_err() {
+                let sent = match self.kind {
+                    RtpCodecKind::Audio => {
+                        let step = AUDIO_CLOCK_HZ / 50;
+                        self.send(111, step, OPUS_SILENCE.to_vec()).await
+                    }
+                    _ => self.send_frame(&number.to_be_bytes()).await,
+                };
+                if sent.is_err() {
                     return;
                 }
             }
@@ -250,6 +290,13 @@ async fn new_peer() -> Result<(Arc<dyn PeerConnection>, Events)> {
         },
         RtpCodecKind::Video,
     )?;
+    media.register_codec(
+        RTCRtpCodecParameters {
+            rtp_codec: opus(),
+            payload_type: 111,
+        },
+        RtpCodecKind::Audio,
+    )?;
     let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
     // Checks twice a second, as a client does whose network may change.
     let settings = SettingEngineBuilder::new()
@@ -304,6 +351,15 @@ async fn connect(
         .await
         .context("did not connect")??;
     Ok(location)
+}
+
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.to_owned(),
+        clock_rate: AUDIO_CLOCK_HZ,
+        channels: 2,
+        ..Default::default()
+    }
 }
 
 fn vp8() -> RTCRtpCodec {

@@ -1,6 +1,7 @@
 //! A server in this process, on free loopback ports.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,7 +17,8 @@ const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 pub struct TestServer {
     server: RunningServer,
     http: reqwest::Client,
-    _data: tempfile::TempDir,
+    config: Config,
+    data: tempfile::TempDir,
     /// Port of worker 0; known before the start, so that a relay can stand in front of it.
     pub udp_port: u16,
 }
@@ -27,6 +29,18 @@ impl TestServer {
     /// # Errors
     /// Whatever keeps a server from starting.
     pub async fn start(workers: u16, address: IpAddr) -> Result<Self> {
+        Self::start_with(workers, address, |_| ()).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    /// Whatever keeps a server from starting.
+    pub async fn start_with(
+        workers: u16,
+        address: IpAddr,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let mut config: Config = toml::from_str(DEFAULTS)?;
         config.keys = format!("{KEY}: {SECRET}").parse()?;
@@ -38,14 +52,59 @@ impl TestServer {
         config.media.tcp = false;
         config.media.workers = workers;
         config.media.pin_workers = false;
-        let udp_port = config.media.udp_port;
-        let server = Server::start(config).await?;
+        change(&mut config);
+        Self::start_on(data, config).await
+    }
+
+    async fn start_on(data: tempfile::TempDir, config: Config) -> Result<Self> {
         Ok(Self {
-            server,
+            server: Server::start(config.clone()).await?,
             http: reqwest::Client::new(),
-            _data: data,
-            udp_port,
+            udp_port: config.media.udp_port,
+            config,
+            data,
         })
+    }
+
+    /// Ends the server and starts another one on its data, at other ports.
+    ///
+    /// # Errors
+    /// Whatever keeps a server from starting.
+    pub async fn restart(self) -> Result<Self> {
+        let Self {
+            server,
+            mut config,
+            data,
+            ..
+        } = self;
+        server.stop().await;
+        config.media.udp_port = free_udp_port()?;
+        Self::start_on(data, config).await
+    }
+
+    /// Ends the server as if it had been killed: another one starts with what was on its disk until now,
+    /// and under its name.
+    ///
+    /// # Errors
+    /// Whatever keeps a server from starting.
+    pub async fn kill(self) -> Result<Self> {
+        let left = tempfile::tempdir()?;
+        copy_folder(self.data.path(), left.path())?;
+        let mut config = self.config;
+        let address = self.server.http_addr();
+        self.server.stop().await;
+        let free = || async { Ok(std::net::TcpListener::bind(address).ok()) };
+        drop(until("its port", free).await?);
+        config.data_dir = left.path().to_path_buf();
+        config.http.listen = address;
+        config.media.udp_port = free_udp_port()?;
+        Self::start_on(left, config).await
+    }
+
+    /// The folder where the server keeps what outlives it.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// The server's base URL.
@@ -164,17 +223,20 @@ impl TestServer {
     /// # Errors
     /// When the server does not answer.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let text = self
-            .http
-            .get(self.url("/metrics"))
-            .send()
-            .await?
-            .text()
-            .await?;
+        let text = self.metrics().await?;
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         Ok(value.unwrap_or(0.0))
+    }
+
+    /// All that `/metrics` says.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn metrics(&self) -> Result<String> {
+        let request = self.http.get(self.url("/metrics"));
+        Ok(request.send().await?.text().await?)
     }
 
     /// Ends the server.
@@ -203,6 +265,20 @@ where
     tokio::time::timeout(Duration::from_secs(20), wait)
         .await
         .with_context(|| format!("waited for {what}"))?
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &copy)?;
+        } else {
+            std::fs::copy(entry.path(), copy)?;
+        }
+    }
+    Ok(())
 }
 
 fn free_udp_port() -> Result<u16> {

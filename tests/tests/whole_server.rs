@@ -1,5 +1,6 @@
 //! A whole server and clients that share no code with it, over loopback.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,41 @@ async fn the_webrtc_crate_publishes_and_plays() -> Result<()> {
         );
     }
     player.stop(&server).await?;
+    sending.abort();
+    server.stop().await;
+    Ok(())
+}
+
+/// Every metric that the dashboard in `deploy/` draws is there once somebody has been in a room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dashboard_finds_its_metrics() -> Result<()> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/grafana.json");
+    let dashboard: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let text = dashboard.to_string();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names: BTreeSet<&str> = text
+        .split(|c| !is_name(c))
+        .filter(|word| word.starts_with("crosspoint_"))
+        .collect();
+    ensure!(names.len() > 20, "only {names:?}");
+
+    let server = TestServer::start(1, LOOPBACK).await?;
+    let publisher = Publisher::start(&server, "stage", "camera").await?;
+    let sending = publisher.send_numbered();
+    let mut player = Player::start(&server, "stage", "player").await?;
+    player.next().await?;
+    player.stop(&server).await?;
+    until("the dashboard's metrics", || async {
+        let found = server.metrics().await?;
+        let is_missing = |name: &&&str| {
+            let mut lines = found.lines().filter_map(|line| line.strip_prefix(**name));
+            !lines.any(|rest| rest.starts_with([' ', '{']))
+        };
+        let missing: Vec<_> = names.iter().filter(is_missing).collect();
+        println!("missing: {missing:?}");
+        Ok(missing.is_empty().then_some(()))
+    })
+    .await?;
     sending.abort();
     server.stop().await;
     Ok(())

@@ -1,5 +1,11 @@
 //! Calls through a whole server: signalling by WebSocket, media by clients that share no code with it.
 
+mod bad_days;
+mod recording;
+mod restart;
+mod server_api;
+mod webhooks;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -45,6 +51,46 @@ fn call_id(data: &Value) -> Result<String> {
     Ok(data["call"]["id"].as_str().context("no call")?.to_owned())
 }
 
+/// How a user is called.
+fn private_call(callee: &str) -> Value {
+    json!({ "kind": "private", "target": { "type": "user", "user": callee } })
+}
+
+/// How a customer calls the agents.
+fn queue_call() -> Value {
+    json!({ "kind": "queue", "target": { "type": "queue", "group": "sales" } })
+}
+
+/// A call that was answered, and what either side was told, its grant with it.
+struct Answered {
+    id: String,
+    made: Value,
+    answered: Value,
+}
+
+impl Answered {
+    async fn new(caller: &mut Caller, callee: &mut Caller, call: Value) -> Result<Self> {
+        let made = caller.ask("createCall", call).await?;
+        let id = call_id(&made)?;
+        callee.event("inviteReceived").await?;
+        let accept = json!({ "invite": { "call": id } });
+        let answered = callee.ask("accept", accept).await?;
+        Ok(Self { id, made, answered })
+    }
+}
+
+/// A call of ann's that bob refuses.
+async fn refused_call(server: &TestServer, tenant: &str) -> Result<String> {
+    let mut ann = Caller::online(server, tenant, "ann", json!({})).await?;
+    let mut bob = Caller::online(server, tenant, "bob", json!({})).await?;
+    let id = call_id(&ann.ask("createCall", private_call("bob")).await?)?;
+    bob.event("inviteReceived").await?;
+    bob.ask("reject", json!({ "invite": { "call": id } }))
+        .await?;
+    ann.event("callEnded").await?;
+    Ok(id)
+}
+
 /// Whether nothing arrives for a while, after what was under way.
 async fn is_silent(player: &mut Player) -> bool {
     let under_way = Instant::now() + Duration::from_millis(500);
@@ -63,8 +109,7 @@ async fn two_clients_ring_answer_hold_and_hang_up_with_media() -> Result<()> {
     let (server, admin) = contact_centre().await?;
     let mut ann = online(&server, "ann").await?;
     let mut bob = online(&server, "bob").await?;
-    let call = json!({ "kind": "private", "target": { "type": "user", "user": "bob" } });
-    let made = ann.ask("createCall", call).await?;
+    let made = ann.ask("createCall", private_call("bob")).await?;
     let id = call_id(&made)?;
     let rung = bob.event("inviteReceived").await?;
     ensure!(rung["caller"]["user"] == "ann", "{rung}");
@@ -123,13 +168,8 @@ async fn a_transfer_leaves_the_customer_less_than_a_second_without_media() -> Re
     let (server, _) = contact_centre().await?;
     let mut customer = online(&server, "customer").await?;
     let mut amy = seated(&server, "amy").await?;
-    let queue = json!({ "kind": "queue", "target": { "type": "queue", "group": "sales" } });
-    let made = customer.ask("createCall", queue).await?;
-    let id = call_id(&made)?;
-    amy.event("inviteReceived").await?;
-    let answered = amy
-        .ask("accept", json!({ "invite": { "call": id } }))
-        .await?;
+    let call = Answered::new(&mut customer, &mut amy, queue_call()).await?;
+    let Answered { id, made, answered } = call;
     let (room, token) = grant(&answered)?;
     let first = Publisher::with_token(&server, &room, token).await?;
     let first = first.send_numbered();
@@ -172,13 +212,8 @@ async fn a_supervisor_listens_unnoticed_and_ends_the_call() -> Result<()> {
     let mut amy = seated(&server, "amy").await?;
     let mut sue = seated(&server, "sue").await?;
     sue.ask("setSeat", json!({ "wish": "rest" })).await?;
-    let queue = json!({ "kind": "queue", "target": { "type": "queue", "group": "sales" } });
-    let made = customer.ask("createCall", queue).await?;
-    let id = call_id(&made)?;
-    amy.event("inviteReceived").await?;
-    let answered = amy
-        .ask("accept", json!({ "invite": { "call": id } }))
-        .await?;
+    let call = Answered::new(&mut customer, &mut amy, queue_call()).await?;
+    let Answered { id, made, answered } = call;
     let (room, token) = grant(&made)?;
     let publisher = Publisher::with_token(&server, &room, token).await?;
     let sending = publisher.send_numbered();
@@ -215,7 +250,7 @@ async fn verbs_by_http_ring_and_hang_up_like_any_other_device() -> Result<()> {
     let mut bob = online(&server, "bob").await?;
     let ann = server.sign("ann", &json!({ "callTenant": "acme" }))?;
     let post = reqwest::Method::POST;
-    let call = json!({ "kind": "private", "target": { "type": "user", "user": "bob" } });
+    let call = private_call("bob");
     let made = server.write(post.clone(), "/v1/calls", &ann, &call).await?;
     let id = call_id(&made["data"])?;
     bob.event("inviteReceived").await?;
@@ -223,7 +258,7 @@ async fn verbs_by_http_ring_and_hang_up_like_any_other_device() -> Result<()> {
     server.write(post, &path, &ann, &json!({})).await?;
     let canceled = bob.event("inviteCanceled").await?;
     ensure!(canceled["reason"] == "cancel", "{canceled}");
-    bob.vanish();
+    let _ = bob.vanish();
     server.stop().await;
     Ok(())
 }
