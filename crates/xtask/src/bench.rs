@@ -6,7 +6,12 @@ use anyhow::Result;
 
 use crate::tools::{self, program};
 
-pub(crate) fn run(root: &Path, peer: Option<&str>, options: &[String]) -> Result<()> {
+pub(crate) fn run(
+    root: &Path,
+    peer: Option<&str>,
+    recording: bool,
+    options: &[String],
+) -> Result<()> {
     tools::run(program(root, cargo()).args([
         "build",
         "--release",
@@ -18,6 +23,7 @@ pub(crate) fn run(root: &Path, peer: Option<&str>, options: &[String]) -> Result
     let built = target(root).join("release");
     let mut measure = program(root, built.join("crosspoint-bench"));
     match peer {
+        None if recording => measure.arg("recording"),
         None => measure.arg("suite"),
         Some(peer) => {
             tools::debian_package(peer)?;

@@ -43,7 +43,10 @@ enum Task {
         /// Measure beside this server, in turns: janus.
         #[arg(long)]
         peer: Option<String>,
-        /// Further options of `crosspoint-bench suite` or `versus`, e.g. --dry.
+        /// Measure what recording costs: the same load recorded and not, in turns.
+        #[arg(long, conflicts_with = "peer")]
+        recording: bool,
+        /// Further options of `crosspoint-bench suite`, `versus` or `recording`, e.g. --dry.
         #[arg(last = true)]
         options: Vec<String>,
     },
@@ -54,7 +57,11 @@ fn main() -> ExitCode {
         Task::Test { only } => test::run(&root(), &only),
         Task::Tidy => tidy::run(&root()),
         Task::Conformance { all } => conformance::run(&root(), all),
-        Task::Bench { peer, options } => bench::run(&root(), peer.as_deref(), &options),
+        Task::Bench {
+            peer,
+            recording,
+            options,
+        } => bench::run(&root(), peer.as_deref(), recording, &options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -41,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "tests",
         &[
             "server",
+            "store",
             "calls",
             "control",
             "transport",
