@@ -244,6 +244,7 @@ mod engine {
                 ssrcs: vec![(1000, Some(1001))],
                 rids: Vec::new(),
                 muted: false,
+                reserved: false,
             }],
             extensions: ids(),
             slot_extensions: ids(),

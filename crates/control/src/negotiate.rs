@@ -93,25 +93,39 @@ pub struct Line {
     pub slot: Option<SlotConfig>,
 }
 
+/// What the packets of an m-line belong to.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// The track.
+    pub track: TrackId,
+    /// What it shows.
+    pub source: TrackSource,
+    /// Nothing of it flows.
+    pub muted: bool,
+    /// It is for those whose wish for it is said, and for nobody by default.
+    pub reserved: bool,
+}
+
 impl Negotiated {
-    /// The configuration of the session's engine. `track` says which track an m-line's packets
-    /// belong to, what it shows, and whether it is muted; m-lines without one are not listened to.
+    /// The configuration of the session's engine. `track` says what an m-line's packets belong
+    /// to; m-lines without a track are not listened to.
     pub fn session_config(
         &self,
-        track: impl Fn(&ReceiveLine) -> Option<(TrackId, TrackSource, bool)>,
+        track: impl Fn(&ReceiveLine) -> Option<Published>,
     ) -> SessionConfig {
         let receive = self.lines.iter().filter_map(|line| {
             let line = line.receive.as_ref()?;
-            let (track, source, muted) = track(line)?;
+            let published = track(line)?;
             Some(ReceiveConfig {
                 mid: line.mid,
-                track,
+                track: published.track,
                 kind: line.kind,
-                source,
+                source: published.source,
                 payloads: line.payloads.clone(),
                 ssrcs: line.ssrcs.clone(),
                 rids: line.rids.clone(),
-                muted,
+                muted: published.muted,
+                reserved: published.reserved,
             })
         });
         SessionConfig {

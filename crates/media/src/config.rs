@@ -154,6 +154,9 @@ pub struct ReceiveConfig {
     pub rids: Vec<Rid>,
     /// Muted by the server or its owner: packets are received and dropped.
     pub muted: bool,
+    /// Meant for those whose wish for it was said, and for nobody by default. It comes with the
+    /// track, so that there is no moment at which others could get it.
+    pub reserved: bool,
 }
 
 /// An m-line on which the peer receives: one slot.

@@ -16,7 +16,7 @@ use crate::reporting::Reporting;
 use crate::room::RoomKey;
 use crate::slot::SlotKey;
 use crate::timers::Due;
-use crate::track::TrackKey;
+use crate::track::{Track, TrackKey};
 
 /// Most streams that one session sends us, repair streams included; an SSRC beyond them stays
 /// unknown. 64 m-lines are the most that `control` accepts, and few have more than one encoding.
@@ -161,11 +161,11 @@ impl Session {
     }
 
     /// What the session asks of a track, or what holds where it asked nothing.
-    pub(crate) fn wish(&self, track: TrackId) -> Wish {
-        let said = self.wishes.iter().find(|(t, _)| *t == track);
+    pub(crate) fn wish(&self, track: &Track) -> Wish {
+        let said = self.wishes.iter().find(|(id, _)| *id == track.id);
         said.map_or(
             Wish {
-                wanted: self.auto_subscribe,
+                wanted: self.auto_subscribe && !track.reserved,
                 ..Wish::default()
             },
             |(_, wish)| *wish,

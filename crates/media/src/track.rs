@@ -35,6 +35,8 @@ pub(crate) struct Track {
     pub(crate) source: TrackSource,
     pub(crate) payloads: Vec<PayloadConfig>,
     pub(crate) muted: bool,
+    /// Nobody wants it but those who said so.
+    pub(crate) reserved: bool,
     /// Of its newest packet, 0 (loudest) to 127 (silence); `None` where the publisher does not say.
     pub(crate) audio_level: Option<u8>,
     /// Whether a packet ever came.
@@ -66,6 +68,7 @@ impl Track {
             source: config.source,
             payloads: config.payloads.clone(),
             muted: config.muted,
+            reserved: config.reserved,
             audio_level: None,
             started: false,
             encodings: Vec::new(),
@@ -204,6 +207,7 @@ mod tests {
                 .map(|r| Token::new(r.as_bytes()).unwrap())
                 .collect(),
             muted: false,
+            reserved: false,
         }
     }
 

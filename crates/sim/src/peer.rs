@@ -194,6 +194,7 @@ impl Peer {
                     .filter_map(|i| spec.rid(i))
                     .collect(),
                 muted: false,
+                reserved: false,
             })
         });
         configs.collect()

@@ -152,6 +152,7 @@ impl Peer {
             ssrcs: vec![(self.ssrc(), None)],
             rids: vec![],
             muted: false,
+            reserved: false,
         }
     }
 

@@ -81,7 +81,14 @@ fn again(offer: &str, previous: &Negotiated) -> Negotiated {
 }
 
 fn config(negotiated: &Negotiated) -> SessionConfig {
-    negotiated.session_config(|_| Some((TrackId(1), TrackSource::Other, false)))
+    negotiated.session_config(|_| {
+        Some(Published {
+            track: TrackId(1),
+            source: TrackSource::Other,
+            muted: false,
+            reserved: false,
+        })
+    })
 }
 
 /// The answer and the session's configuration, for eyes and diffs.

@@ -14,6 +14,7 @@ use crosspoint_media::config::{ParticipantId, ReceiveConfig, RelayId, RoomId, Tr
 use crosspoint_transport::api::{Command, WorkerId};
 
 use super::state::{Relay, State};
+use crate::negotiate::Published;
 
 impl State {
     pub(super) fn route_tracks_of(&mut self, id: ParticipantId) {
@@ -154,9 +155,15 @@ impl State {
     /// The track as its publisher's session declares it. Muting is done where it is published.
     pub(super) fn relayed_config(&self, id: TrackId) -> Option<ReceiveConfig> {
         let track = self.tracks.get(&id)?;
-        let negotiated = self.people.get(&track.owner)?.negotiated.as_ref()?;
-        let config = negotiated
-            .session_config(|line| (line.mid == track.mid).then_some((id, track.source, false)));
+        let owner = self.people.get(&track.owner)?;
+        let published = Published {
+            track: id,
+            source: track.source,
+            muted: false,
+            reserved: owner.audience.is_some(),
+        };
+        let negotiated = owner.negotiated.as_ref()?;
+        let config = negotiated.session_config(|line| (line.mid == track.mid).then_some(published));
         config.receive.into_iter().next()
     }
 

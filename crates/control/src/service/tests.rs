@@ -47,6 +47,8 @@ struct Desk {
     log: Mutex<Vec<String>>,
     /// Commands that engines refused.
     refused: Mutex<Vec<String>>,
+    /// Sessions that were given a slot with somebody's track, after whichever command.
+    fed: Mutex<Vec<SessionId>>,
     full: AtomicBool,
 }
 
@@ -68,6 +70,7 @@ impl Bench {
             workers: Mutex::new(engines.collect()),
             log: Mutex::default(),
             refused: Mutex::default(),
+            fed: Mutex::default(),
             full: AtomicBool::new(false),
         });
         let recorded = Recorded {
@@ -252,7 +255,16 @@ impl Workers for Recorded {
         }
         self.desk.log.lock().unwrap().push(line);
         engine.flush(Time::ZERO, &mut NoPackets);
-        while engine.poll_event().is_some() {}
+        while let Some(event) = engine.poll_event() {
+            if let MediaEvent::SlotAssigned {
+                session,
+                feed: Some(_),
+                ..
+            } = event
+            {
+                self.desk.fed.lock().unwrap().push(session);
+            }
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crosspoint_wire::codec::MediaKind;
 use super::state::{Participant, State, Track, new_sid};
 use crate::api::{ControlError, MutedBy, RoomEvent, SessionEvent, TrackDescription};
 use crate::model::{Identity, Permissions, RoomName, SubscriptionWish, TrackInfo, TrackSid};
-use crate::negotiate::ReceiveLine;
+use crate::negotiate::{Published, ReceiveLine};
 
 /// What an m-line carries, by its description or else by its kind.
 pub(super) fn source_of(described: Option<&TrackDescription>, kind: MediaKind) -> TrackSource {
@@ -41,6 +41,14 @@ impl Participant {
     fn takes_everything(&self) -> bool {
         let listening = &self.listening;
         self.permissions.can_subscribe && listening.auto_subscribe && listening.only.is_none()
+    }
+
+    /// What its engine takes a track for that nothing was said about.
+    fn usual_wish(&self) -> Wish {
+        Wish {
+            wanted: self.takes_everything(),
+            ..Wish::default()
+        }
     }
 
     /// What its engine must be told about a track; `None`: nothing special.
@@ -176,7 +184,12 @@ impl State {
             let tracks = participant.tracks.iter();
             let mut tracks = tracks.filter_map(|id| Some((*id, self.tracks.get(id)?)));
             let (id, track) = tracks.find(|(_, track)| track.mid == line.mid)?;
-            Some((id, track.source, track.is_muted()))
+            Some(Published {
+                track: id,
+                source: track.source,
+                muted: track.is_muted(),
+                reserved: participant.audience.is_some(),
+            })
         });
         let command = MediaCommand::PutSession {
             session: participant.session,
@@ -355,40 +368,43 @@ impl State {
 
     /// Tells a listener's engine what it wants of one track, if that is anything special.
     fn tell_wish(&mut self, id: ParticipantId, track: TrackId) {
-        let Some(participant) = self.people.get(&id) else {
-            return;
-        };
-        let owner = self.tracks.get(&track).map(|track| track.owner);
-        let Some(identity) = owner
-            .filter(|&owner| owner != id)
-            .and_then(|o| self.identity(o))
-        else {
-            return;
-        };
-        if participant.negotiated.is_none() {
-            return;
+        if let Some(wish) = self.special_wish(id, track) {
+            self.send_wish(id, track, wish);
         }
-        let audience = owner
-            .and_then(|owner| self.people.get(&owner))
-            .and_then(|owner| owner.audience.as_ref());
-        let outside =
-            audience.is_some_and(|audience| !audience.contains(&participant.profile.identity));
-        let wish = match outside {
-            true => Some(Wish {
+    }
+
+    /// What a listener's engine does not know by itself about a track that is meant for the
+    /// listener, or for others.
+    fn special_wish(&self, id: ParticipantId, track: TrackId) -> Option<Wish> {
+        let participant = self.people.get(&id)?;
+        let owner = self.people.get(&self.tracks.get(&track)?.owner)?;
+        let said = participant.wish_for(track, &owner.profile.identity);
+        let audience = owner.audience.as_ref();
+        match audience.map(|them| them.contains(&participant.profile.identity)) {
+            None => said,
+            // What is for an audience comes to nobody by itself.
+            Some(true) => said.or_else(|| Some(participant.usual_wish())),
+            Some(false) => Some(Wish {
                 wanted: false,
                 ..Wish::default()
             }),
-            false => participant.wish_for(track, &identity),
-        };
-        if let Some(wish) = wish {
-            let session = participant.session;
-            let command = MediaCommand::SetWish {
-                session,
-                track,
-                wish,
-            };
-            self.send_media(participant.worker, command);
         }
+    }
+
+    fn send_wish(&mut self, id: ParticipantId, track: TrackId, wish: Wish) {
+        let owner = self.tracks.get(&track).map(|track| track.owner);
+        let Some(participant) = self.people.get(&id) else {
+            return;
+        };
+        if participant.negotiated.is_none() || owner == Some(id) {
+            return;
+        }
+        let command = MediaCommand::SetWish {
+            session: participant.session,
+            track,
+            wish,
+        };
+        self.send_media(participant.worker, command);
     }
 
     /// Tells a listener's engine everything that it wants in its room.
@@ -411,51 +427,22 @@ impl State {
         }
     }
 
-    /// Tells the engines of all listeners whether they are in a participant's audience now.
+    /// Tells the engines of all listeners whom a participant's tracks are for now.
     pub(super) fn tell_audience(&mut self, id: ParticipantId) {
-        let Some(owner) = self.people.get(&id) else {
-            return;
-        };
-        let (tracks, owner) = (owner.tracks.clone(), owner.profile.identity.clone());
-        for room in self.rooms_of(id) {
-            for listener in self.members(room) {
-                for &track in &tracks {
-                    self.tell_wish(listener, track);
-                    self.tell_usual_wish(listener, track, &owner);
+        self.put_session(id);
+        let tracks = self.people.get(&id).map(|owner| owner.tracks.clone());
+        for track in tracks.unwrap_or_default() {
+            self.refresh_relays(track);
+            for room in self.rooms_of(id) {
+                for listener in self.members(room) {
+                    let usual = self.people.get(&listener).map(Participant::usual_wish);
+                    // Also what is usual: something else may have been said before.
+                    if let Some(wish) = self.special_wish(listener, track).or(usual) {
+                        self.send_wish(listener, track, wish);
+                    }
                 }
             }
         }
-    }
-
-    /// Tells a listener's engine that nothing special is wanted of a track any more.
-    fn tell_usual_wish(&mut self, id: ParticipantId, track: TrackId, owner: &Identity) {
-        let Some(participant) = self.people.get(&id) else {
-            return;
-        };
-        let audience = self
-            .tracks
-            .get(&track)
-            .and_then(|track| self.people.get(&track.owner))
-            .filter(|owner| owner.profile.identity != participant.profile.identity)
-            .map(|owner| &owner.audience);
-        let inside = match audience {
-            Some(Some(audience)) => audience.contains(&participant.profile.identity),
-            Some(None) => true,
-            None => false,
-        };
-        let said_nothing = participant.wish_for(track, owner).is_none();
-        if !inside || !said_nothing || participant.negotiated.is_none() {
-            return;
-        }
-        let command = MediaCommand::SetWish {
-            session: participant.session,
-            track,
-            wish: Wish {
-                wanted: participant.takes_everything(),
-                ..Wish::default()
-            },
-        };
-        self.send_media(participant.worker, command);
     }
 
     /// Forgets what was said about tracks that are not offered in the participant's room any

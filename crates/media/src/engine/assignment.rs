@@ -92,7 +92,7 @@ impl Engine {
             offer.participant != session.participant
                 && tracks
                     .get(offer.track)
-                    .is_some_and(|t| session.wish(t.id).wanted)
+                    .is_some_and(|t| session.wish(t).wanted)
         });
         let carries = |seat: usize, track: TrackKey| {
             let slot = session.slots.get(seat).and_then(|&key| slots.get(key));
@@ -120,7 +120,7 @@ impl Engine {
         };
         let track = feed.and_then(|feed| self.tracks.get_mut(feed));
         let limit = match &track {
-            Some(track) => session.wish(track.id).largest,
+            Some(track) => session.wish(track).largest,
             None => LayerLimit::Best,
         };
         if slot.assigned == feed {

@@ -70,7 +70,7 @@ impl Engine {
         let listens = |key: &SessionKey| {
             self.sessions.get(*key).is_some_and(|session| {
                 session.participant != track.participant
-                    && session.wish(track.id).wanted
+                    && session.wish(track).wanted
                     && session.slots.iter().any(|&slot| {
                         let slot = self.slots.get(slot);
                         slot.is_some_and(|slot| track.fits(&slot.config))

@@ -33,7 +33,7 @@ impl Engine {
             (Some(_), Some(slot)) => slot.quality.granted_bps,
             _ => slot.map_or(0, |slot| self.taken_bps(slot)),
         };
-        let wish = session.wish(track.id);
+        let wish = session.wish(track);
         let switches = slot.into_iter().flat_map(|slot| slot.quality.switches());
         Some(Explanation {
             layers: rungs
@@ -58,7 +58,7 @@ impl Engine {
 
     fn reason(&self, session: &Session, track: &Track, slot: Option<&Slot>) -> Option<Reason> {
         let Some(slot) = slot else {
-            return Some(match session.wish(track.id).wanted {
+            return Some(match session.wish(track).wanted {
                 // Others have the slots that its policy, or its room's, leaves it.
                 true if !track.muted => Reason::Policy,
                 true => Reason::PublisherPaused,

@@ -63,14 +63,13 @@ impl Engine {
         let Some(track) = self.tracks.get_mut(key) else {
             return;
         };
-        let remuted = track.muted != config.muted;
-        track.muted = config.muted;
+        let mut changed = (track.muted, track.reserved) != (config.muted, config.reserved);
+        (track.muted, track.reserved) = (config.muted, config.reserved);
         track.kind = config.kind;
         track.source = config.source;
         track.payloads.clone_from(&config.payloads);
         let mut before = core::mem::take(&mut track.encodings);
         let mut encodings = Vec::new();
-        let mut changed = remuted;
         for name in declared_streams(config) {
             let known = before
                 .iter()

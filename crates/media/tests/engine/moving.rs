@@ -142,3 +142,24 @@ fn a_forward_ends_with_its_track() {
     world.leave(1);
     assert!(world.feeds(2).is_empty() && world.feeds(3).is_empty());
 }
+
+#[test]
+fn what_is_reserved_reaches_those_alone_who_were_said_to_want_it() {
+    let mut world = World::new();
+    let mut reserved = receive(1, TrackSource::Camera, 100);
+    reserved.reserved = true;
+    let alice = world.join(1, session(vec![reserved.clone()], slots(4000, 0, 1)));
+    let bob = world.join(2, session(vec![], slots(5000, 0, 1)));
+    let carol = world.join(3, session(vec![], slots(6000, 0, 1)));
+    let mut camera = Source::new(alice, Codec::Vp8, 100);
+    let people = [bob, carol];
+    assert_eq!(seen_by(&mut world, &mut camera, people), [false, false]);
+    world.wish(2, 1, Wish::default());
+    assert_eq!(seen_by(&mut world, &mut camera, people), [true, false]);
+    reserved.reserved = false;
+    world.put_session(1, ROOM, session(vec![reserved.clone()], slots(4000, 0, 1)));
+    assert_eq!(seen_by(&mut world, &mut camera, people), [true, true]);
+    reserved.reserved = true;
+    world.put_session(1, ROOM, session(vec![reserved], slots(4000, 0, 1)));
+    assert_eq!(seen_by(&mut world, &mut camera, people), [true, false]);
+}

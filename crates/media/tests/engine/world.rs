@@ -96,6 +96,7 @@ pub(crate) fn receive(track: u64, source: TrackSource, ssrc: Ssrc) -> ReceiveCon
         ssrcs: vec![(ssrc, (kind == MediaKind::Video).then_some(ssrc + 1))],
         rids: Vec::new(),
         muted: false,
+        reserved: false,
     }
 }
 

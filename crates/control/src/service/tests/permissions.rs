@@ -294,6 +294,7 @@ async fn set_audience(bench: &Bench, name: &str, audience: Option<&[&str]>) {
 async fn who_is_hidden_is_heard_by_an_audience_that_nobody_else_knows_of() {
     let bench = Bench::new();
     let (mut agent, _) = bench.call("a", "agent").await;
+    let agent_session = agent.session;
     let (mut customer, _) = bench.call("a", "customer").await;
     let mut hidden = request("a", "supervisor");
     hidden.permissions.hidden = true;
@@ -302,7 +303,7 @@ async fn who_is_hidden_is_heard_by_an_audience_that_nobody_else_knows_of() {
     told(&mut agent);
     told(&mut customer);
     let mut events = bench.service.events();
-    bench.commands();
+    bench.desk.fed.lock().unwrap().clear();
 
     set_audience(&bench, "supervisor", Some(&["agent"])).await;
     assert_eq!(
@@ -314,15 +315,17 @@ async fn who_is_hidden_is_heard_by_an_audience_that_nobody_else_knows_of() {
         ]
     );
     assert!(told(&mut customer).is_empty());
-    let unwanted = |commands: Vec<String>| {
-        let wishes = commands.into_iter().filter(|c| c.contains("SetWish"));
-        wishes.collect::<Vec<_>>()
-    };
-    assert_eq!(
-        unwanted(bench.commands()).len(),
-        2,
-        "the customer gets neither"
-    );
+    let fed = std::mem::take(&mut *bench.desk.fed.lock().unwrap());
+    assert_eq!(fed, [agent_session; 2], "not for a moment anybody else");
+    assert!(events.try_recv().is_err(), "nothing for webhooks");
+    // Nor who comes now, but for what all may have.
+    let (late, _) = bench.call("a", "late").await;
+    let fed = std::mem::take(&mut *bench.desk.fed.lock().unwrap());
+    let of_late = fed.iter().filter(|&&session| session == late.session);
+    assert_eq!(of_late.count(), 4, "two of the agent, two of the customer");
+    told(&mut agent);
+    told(&mut customer);
+    let mut events = bench.service.events();
 
     set_audience(&bench, "supervisor", None).await;
     assert_eq!(
@@ -346,14 +349,17 @@ async fn an_audience_of_somebody_visible_only_says_who_receives() {
     let (_carol, _) = bench.call("a", "carol").await;
     told(&mut alice);
     bench.commands();
+    let wishes = |bench: &Bench| {
+        let wishes = bench.commands().into_iter();
+        let wishes = wishes.filter_map(|c| Some(c.split_once(" SetWish")?.1.to_owned()));
+        wishes.collect::<Vec<_>>()
+    };
     set_audience(&bench, "bob", Some(&["carol"])).await;
     assert!(told(&mut alice).is_empty(), "bob is still there");
-    let wishes = bench.commands();
     // Alice gets neither of his tracks, Carol both.
-    assert_eq!(wishes.len(), 4, "{wishes:?}");
+    assert_eq!(wishes(&bench), ["", " wanted", "", " wanted"]);
     set_audience(&bench, "bob", None).await;
-    let wishes = bench.commands();
-    assert_eq!(wishes.len(), 4, "{wishes:?}");
+    assert_eq!(wishes(&bench), [" wanted"; 4]);
     bench.assert_nothing_refused();
 }
 
