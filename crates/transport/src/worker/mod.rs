@@ -66,6 +66,16 @@ const TCP_SWEEP: Duration = Duration::from_secs(1);
 /// than forwarding them. A packet that comes after a longer silence is not held at all.
 const TURN_MIN: Duration = Duration::from_micros(250);
 
+/// What the distance of turns grows to, by [`TURN_MIN`] after each [`DENSE_TURNS`], while every
+/// turn finds something waiting when it begins.
+///
+/// So it is with dozens of datagrams a millisecond and more, as of some ten rooms of two on: there
+/// a turn that waits for four times as many costs a fifth less CPU per packet (rooms of two), and
+/// half a millisecond of delay on the average. Bursts of large rooms have gaps between them, in
+/// which it begins anew.
+const TURN_MAX: Duration = Duration::from_millis(1);
+const DENSE_TURNS: u32 = 8;
+
 const WAKE: Token = Token(0);
 const FIRST_PORT: usize = 1;
 
@@ -151,8 +161,8 @@ struct Worker {
     turn_began: Time,
     /// Queues that were not emptied in the last turn.
     more: bool,
-    /// Something had arrived before this turn was allowed to begin.
-    is_dense: bool,
+    /// How many turns in a row something had arrived for before they were allowed to begin.
+    dense_turns: u32,
 }
 
 /// What the poller said about a port and what it was told.
@@ -209,7 +219,7 @@ impl Worker {
             next_tcp_sweep: Time::ZERO,
             turn_began: Time::ZERO,
             more: false,
-            is_dense: false,
+            dense_turns: 0,
         })
     }
 
@@ -285,16 +295,17 @@ impl Worker {
         }
         // Where something comes before the next turn may begin, it is there after that time: one
         // sleep instead of two.
-        if self.is_dense {
+        if self.dense_turns > 0 {
             self.gather();
             self.look(readiness, Some(Duration::ZERO))?;
-            self.is_dense = !readiness.is_empty();
-            if self.is_dense {
+            if !readiness.is_empty() {
+                self.dense_turns = self.dense_turns.saturating_add(1);
                 return Ok(());
             }
+            self.dense_turns = 0;
         }
         self.look(readiness, self.sleep_time(core))?;
-        self.is_dense = self.gather();
+        self.dense_turns = u32::from(self.gather());
         Ok(())
     }
 
@@ -327,7 +338,8 @@ impl Worker {
     /// [`TURN_MIN`].
     fn gather(&self) -> bool {
         let since = self.plan.clock.now().since(self.turn_began);
-        let rest = TURN_MIN.checked_sub(since);
+        let turn = TURN_MIN * (1 + self.dense_turns / DENSE_TURNS);
+        let rest = turn.min(TURN_MAX).checked_sub(since);
         if let Some(rest) = rest {
             std::thread::sleep(rest);
         }
