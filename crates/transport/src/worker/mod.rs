@@ -69,10 +69,9 @@ const TURN_MIN: Duration = Duration::from_micros(250);
 /// What the distance of turns grows to, by [`TURN_MIN`] after each [`DENSE_TURNS`], while every
 /// turn finds something waiting when it begins.
 ///
-/// So it is with dozens of datagrams a millisecond and more, as of some ten rooms of two on: there
-/// a turn that waits for four times as many costs a fifth less CPU per packet (rooms of two), and
-/// half a millisecond of delay on the average. Bursts of large rooms have gaps between them, in
-/// which it begins anew.
+/// So it is from about ten datagrams a millisecond on. With a thousand people in rooms of two a
+/// turn that waits for four times as many costs a fifth less CPU per packet, and most of a
+/// millisecond of delay. Bursts of large rooms have gaps between them, in which it begins anew.
 const TURN_MAX: Duration = Duration::from_millis(1);
 const DENSE_TURNS: u32 = 8;
 
