@@ -17,6 +17,7 @@ pub mod clock;
 pub mod door;
 pub mod floor;
 pub mod load;
+pub mod outcome;
 pub mod peer;
 pub mod pool;
 pub mod recording;

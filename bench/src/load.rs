@@ -12,10 +12,11 @@ use clap::{Args, ValueEnum};
 use crate::access::Access;
 use crate::clip::{Clip, encode};
 use crate::door::{Common, Door, local_address};
+use crate::outcome::Outcome;
 use crate::pool::Pool;
 use crate::recording::Recorder;
 use crate::report::{self, Host};
-use crate::run::{Order, run};
+use crate::run::{Order, Place, run, run_in_turns};
 use crate::scenario::{Media, Scenario};
 use crate::{verbs, watch};
 
@@ -233,7 +234,26 @@ impl Load {
     ///
     /// # Errors
     /// As [`Load::execute`].
-    pub async fn measure(&self, name: &str) -> Result<crate::run::Outcome> {
+    pub async fn measure(&self, name: &str) -> Result<Outcome> {
+        let (order, place) = self.prepare()?;
+        run(&order, name, place).await
+    }
+
+    /// Runs the load once, recorded and not in turns, so many times each: what was measured without,
+    /// and with.
+    ///
+    /// # Errors
+    /// As [`Load::execute`].
+    pub async fn measure_in_turns(
+        &self,
+        name: &str,
+        rounds: usize,
+    ) -> Result<(Vec<Outcome>, Vec<Outcome>)> {
+        let (order, place) = self.prepare()?;
+        run_in_turns(&order, rounds, name, place).await
+    }
+
+    fn prepare(&self) -> Result<(Order, Place)> {
         ensure!(
             !(self.no_audio && self.no_video),
             "nothing would be sent: --no-audio and --no-video"
@@ -263,11 +283,12 @@ impl Load {
             feedback: !self.no_feedback,
             clips: Vec::new(),
         };
-        let (door, pool) = (
-            Arc::new(self.door()?),
-            Arc::new(Pool::start(threads, self.pin)?),
-        );
-        run(&order, name, door, pool, common).await
+        let place = Place {
+            door: Arc::new(self.door()?),
+            pool: Arc::new(Pool::start(threads, self.pin)?),
+            common,
+        };
+        Ok((order, place))
     }
 
     fn url(&self) -> &str {

@@ -1,4 +1,5 @@
-//! One measurement: participants join, the load settles, a window is measured, everybody leaves.
+//! One measurement: participants join, the load settles, a window is measured, everybody leaves. Or
+//! several windows, in which the same participants are recorded and not, in turns.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -7,14 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
 use hdrhistogram::Histogram;
-use serde::Serialize;
 
 use crate::door::{Common, Door, Member, Participant};
+use crate::outcome::{Joins, Outcome, Percentiles, cost, warnings};
 use crate::pool::Pool;
-use crate::recording::{Recorded, Recorder};
+use crate::recording::Recorder;
 use crate::scenario::{Media, Scenario, participants, viewer};
 use crate::tally::{Tally, Totals, microseconds};
-use crate::watch::{Snapshot, Usage, machine_us};
+use crate::watch::{Snapshot, machine_us};
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
@@ -39,116 +40,6 @@ pub struct Order {
     pub show: bool,
 }
 
-/// What was measured.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// What it was, in words.
-    pub name: String,
-    /// The scenario.
-    pub scenario: String,
-    /// As ordered.
-    pub participants: usize,
-    /// Clients connected in the window.
-    pub connected: usize,
-    /// Clients that did not come up, or were lost.
-    pub failed: usize,
-    /// What protects the media.
-    pub srtp: String,
-    /// Length of the window, in seconds.
-    pub seconds: f64,
-    /// RTP packets received by all clients in the window.
-    pub packets: u64,
-    /// RTP packets sent by publishers in the window.
-    pub packets_sent: u64,
-    /// Packets received, a second.
-    pub packets_per_s: f64,
-    /// Bits of these a second, in millions.
-    pub mbit_per_s: f64,
-    /// Share of packets that never arrived, 0 to 1.
-    pub loss: f64,
-    /// Retransmissions received.
-    pub rtx_packets: u64,
-    /// Packets decrypted and compared.
-    pub checked: u64,
-    /// Of these, not what was sent.
-    pub corrupt: u64,
-    /// Sender's stamp to receiver, in milliseconds.
-    pub delay_ms: Percentiles,
-    /// Audio streams arriving at all clients.
-    pub audio_streams: usize,
-    /// Video streams arriving at all clients.
-    pub video_streams: usize,
-    /// Joins.
-    pub joins: Joins,
-    /// The server's process, if it was watched.
-    pub server: Option<Cost>,
-    /// What the server recorded, if it was to.
-    pub recorded: Option<Recorded>,
-    /// Our own process.
-    pub generator_cores: f64,
-    /// What makes the figures doubtful.
-    pub warnings: Vec<String>,
-}
-
-/// Of a distribution.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Percentiles {
-    /// Half is below.
-    pub p50: f64,
-    /// 99 % are below.
-    pub p99: f64,
-    /// 999 of 1000 are below.
-    pub p999: f64,
-}
-
-impl Percentiles {
-    /// Of microseconds, in milliseconds.
-    pub(crate) fn of(histogram: &Histogram<u32>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-        Self {
-            p50: at(0.5),
-            p99: at(0.99),
-            p999: at(0.999),
-        }
-    }
-}
-
-/// How joining went.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Joins {
-    /// How many were tried.
-    pub count: usize,
-    /// A second, while they went on.
-    pub per_s: f64,
-    /// A second of the server's CPU time, if it was watched.
-    pub per_cpu_s: Option<f64>,
-    /// From the first request to keys on both sides, in milliseconds.
-    pub ms: Percentiles,
-}
-
-/// What the server's process used in the window.
-#[derive(Clone, Debug, Serialize)]
-pub struct Cost {
-    /// User and system time per RTP packet received by the clients, in microseconds.
-    pub cpu_us_per_packet: f64,
-    /// Of this, user time.
-    pub user_us_per_packet: f64,
-    /// Cores busy.
-    pub cores: f64,
-    /// The busiest thread and its share of a core.
-    pub busiest: (f64, String),
-    /// Resident memory at the end, in bytes.
-    pub rss: u64,
-    /// Memory that came with the joins, per client, in KiB; of a dozen clients or more.
-    pub kib_per_session: Option<f64>,
-}
-
-/// A clients' thread that is busier than this is the limit itself.
-const BUSY: f64 = 0.85;
-
-/// Cores that others may use before a measurement is disturbed.
-const OTHERS_MAX: f64 = 0.25;
-
 /// With fewer clients, a server's own growth is not told from theirs.
 const CLIENTS_MIN: usize = 12;
 
@@ -156,70 +47,135 @@ const CLIENTS_MIN: usize = 12;
 ///
 /// # Errors
 /// When nobody could join, or the server's process cannot be watched.
-pub async fn run(
-    order: &Order,
-    name: &str,
-    door: Arc<Door>,
-    pool: Arc<Pool>,
-    common: Common,
-) -> Result<Outcome> {
-    let run = Run {
-        order: order.clone(),
-        door,
-        pool,
-        common: Common {
-            clips: order.media.clips(),
-            ..common
-        },
-    };
-    let idle = run.snapshot()?;
-    let prefix = format!("load-{:06x}", rand::random::<u32>() & 0xff_ffff);
-    let count = match order.scenario {
-        Scenario::Churn | Scenario::JoinLatency => 0,
-        _ => order.participants,
-    };
-    let everybody = participants(order.scenario, count, &order.media, &prefix);
-    let room = everybody.first().map(|who| who.room.clone());
-    let room = room.context("there is nobody to join")?;
-    let rooms: BTreeSet<String> = everybody.iter().map(|who| who.room.clone()).collect();
-    let mut members = Vec::with_capacity(everybody.len());
-    let mut joining = Joining::new();
-    // Those whom others come to see are there first.
-    let (first, others): (Vec<_>, Vec<_>) = everybody
-        .into_iter()
-        .partition(|who| order.scenario.is_one_way() && !who.publishes.is_empty());
-    run.join(first, order.joins_at_once, &mut members, &mut joining)
-        .await?;
-    run.join(others, order.joins_at_once, &mut members, &mut joining)
-        .await?;
-    let srtp = members.first().map(|member| member.profile.label());
-    let srtp = srtp.context("nobody could join")?.to_owned();
-    let joined = run.snapshot()?;
-
-    let recordings = match &order.recorder {
-        Some(recorder) => Some((recorder, recorder.begin(&rooms).await?)),
-        None => None,
-    };
-    run.watch(order.warm_up, "warming up").await?;
-    run.pool.forget_delays()?;
-    let before = run.look().await?;
-    match order.scenario {
-        Scenario::Churn => run.churn(&room, &mut joining).await?,
-        Scenario::JoinLatency => run.one_by_one(&room, &mut joining).await?,
-        _ => run.watch(order.window, "measuring").await?,
-    }
-    let after = run.look().await?;
-    let mut outcome = run.outcome(name, &srtp, &before, &after, joining);
-    if let Some((recorder, recordings)) = recordings {
-        outcome.recorded = Some(recorder.stop(recordings).await?);
-    }
-    if let (Some(server), Some(idle), Some(after)) = (&mut outcome.server, &idle, &joined) {
-        let grown = server.rss.max(after.rss).saturating_sub(idle.rss);
-        let each = grown as f64 / 1024.0 / members.len().max(1) as f64;
-        server.kib_per_session = (members.len() >= CLIENTS_MIN).then_some(each);
-    }
-    run.leave(members).await?;
+pub async fn run(order: &Order, name: &str, place: Place) -> Result<Outcome> {
+    let mut party = Party::gather(order, place).await?;
+    let outcome = party.measure(name, order.recorder.as_ref()).await?;
+    party.run.leave(party.members).await?;
     Ok(outcome)
+}
+
+/// Measures the same participants without and with a recorder so many times in turns, and returns both.
+/// What two runs differ by, from where things lie in memory to who else uses the machine, is then the
+/// same for both.
+///
+/// # Errors
+/// As [`run`]; and without a recorder.
+pub async fn run_in_turns(
+    order: &Order,
+    rounds: usize,
+    name: &str,
+    place: Place,
+) -> Result<(Vec<Outcome>, Vec<Outcome>)> {
+    let recorder = order.recorder.as_ref().context("nothing would record")?;
+    let mut party = Party::gather(order, place).await?;
+    let (mut plain, mut recorded) = (Vec::new(), Vec::new());
+    for _ in 0..rounds.max(1) {
+        plain.push(party.measure(name, None).await?);
+        let name = format!("{name}, recorded");
+        recorded.push(party.measure(&name, Some(recorder)).await?);
+    }
+    party.run.leave(party.members).await?;
+    Ok((plain, recorded))
+}
+
+/// Where participants live and what they join.
+pub struct Place {
+    /// The way into the server.
+    pub door: Arc<Door>,
+    /// Their threads.
+    pub pool: Arc<Pool>,
+    /// What they have in common.
+    pub common: Common,
+}
+
+/// Participants who have joined.
+struct Party {
+    run: Run,
+    members: Vec<Member>,
+    room: String,
+    rooms: BTreeSet<String>,
+    joining: Joining,
+    srtp: String,
+    /// The server before the first joined, and after the last.
+    idle: Option<Snapshot>,
+    joined: Option<Snapshot>,
+}
+
+impl Party {
+    async fn gather(order: &Order, place: Place) -> Result<Self> {
+        let run = Run {
+            order: order.clone(),
+            door: place.door,
+            pool: place.pool,
+            common: Common {
+                clips: order.media.clips(),
+                ..place.common
+            },
+        };
+        let idle = run.snapshot()?;
+        let prefix = format!("load-{:06x}", rand::random::<u32>() & 0xff_ffff);
+        let count = match order.scenario {
+            Scenario::Churn | Scenario::JoinLatency => 0,
+            _ => order.participants,
+        };
+        let everybody = participants(order.scenario, count, &order.media, &prefix);
+        let room = everybody.first().map(|who| who.room.clone());
+        let room = room.context("there is nobody to join")?;
+        let rooms = everybody.iter().map(|who| who.room.clone()).collect();
+        let mut members = Vec::with_capacity(everybody.len());
+        let mut joining = Joining::new();
+        // Those whom others come to see are there first.
+        let (first, others): (Vec<_>, Vec<_>) = everybody
+            .into_iter()
+            .partition(|who| order.scenario.is_one_way() && !who.publishes.is_empty());
+        run.join(first, order.joins_at_once, &mut members, &mut joining)
+            .await?;
+        run.join(others, order.joins_at_once, &mut members, &mut joining)
+            .await?;
+        let srtp = members.first().map(|member| member.profile.label());
+        let srtp = srtp.context("nobody could join")?.to_owned();
+        let joined = run.snapshot()?;
+        Ok(Self {
+            run,
+            members,
+            room,
+            rooms,
+            joining,
+            srtp,
+            idle,
+            joined,
+        })
+    }
+
+    /// One window, recorded or not.
+    async fn measure(&mut self, name: &str, recorder: Option<&Recorder>) -> Result<Outcome> {
+        let Self { run, joining, .. } = self;
+        let recordings = match recorder {
+            Some(recorder) => Some((recorder, recorder.begin(&self.rooms).await?)),
+            None => None,
+        };
+        run.watch(run.order.warm_up, "warming up").await?;
+        run.pool.forget_delays()?;
+        let before = run.look().await?;
+        match run.order.scenario {
+            Scenario::Churn => run.churn(&self.room, joining).await?,
+            Scenario::JoinLatency => run.one_by_one(&self.room, joining).await?,
+            _ => run.watch(run.order.window, "measuring").await?,
+        }
+        let after = run.look().await?;
+        let mut outcome = run.outcome(name, &self.srtp, &before, &after, joining);
+        if let Some((recorder, recordings)) = recordings {
+            outcome.recorded = Some(recorder.stop(recordings).await?);
+        }
+        if let (Some(server), Some(idle), Some(after)) =
+            (&mut outcome.server, &self.idle, &self.joined)
+        {
+            let grown = server.rss.max(after.rss).saturating_sub(idle.rss);
+            let each = grown as f64 / 1024.0 / self.members.len().max(1) as f64;
+            server.kib_per_session = (self.members.len() >= CLIENTS_MIN).then_some(each);
+        }
+        Ok(outcome)
+    }
 }
 
 struct Run {
@@ -436,7 +392,7 @@ impl Run {
         srtp: &str,
         before: &Look,
         after: &Look,
-        joining: Joining,
+        joining: &Joining,
     ) -> Outcome {
         let totals: Totals = after.tally.totals - before.tally.totals;
         let seconds = (after.at - before.at).as_secs_f64();
@@ -494,54 +450,4 @@ impl Run {
             eprintln!("{line}");
         }
     }
-}
-
-fn cost(usage: &Usage, rss: u64, totals: &Totals) -> Cost {
-    let packets = totals.packets.max(1) as f64;
-    let (share, thread) = usage.busiest();
-    Cost {
-        cpu_us_per_packet: usage.cpu_us() as f64 / packets,
-        user_us_per_packet: usage.user_us as f64 / packets,
-        cores: usage.cores(),
-        busiest: (share, thread.to_owned()),
-        rss,
-        kib_per_session: None,
-    }
-}
-
-/// `busy`: cores of the machine that were busy, whoever used them.
-fn warnings(
-    outcome: &Outcome,
-    own: &Usage,
-    busy: f64,
-    error: Option<&anyhow::Error>,
-) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let (share, thread) = own.busiest();
-    if share > BUSY {
-        warnings.push(format!(
-            "the generator is the limit: its thread {thread} used {:.0} % of a core",
-            share * 100.0
-        ));
-    }
-    let server = outcome.server.as_ref().map_or(0.0, |server| server.cores);
-    let others = busy - server - own.cores();
-    if outcome.server.is_some() && others > OTHERS_MAX {
-        warnings.push(format!("other processes used {others:.1} cores meanwhile"));
-    }
-    if outcome.failed > 0 {
-        let error = error.map(|error| format!(", e.g.: {error:#}"));
-        let error = error.unwrap_or_default();
-        warnings.push(format!("{} clients failed{error}", outcome.failed));
-    }
-    if outcome.corrupt > 0 {
-        warnings.push(format!(
-            "{} packets were not what was sent",
-            outcome.corrupt
-        ));
-    }
-    if outcome.packets == 0 {
-        warnings.push("nothing was received".to_owned());
-    }
-    warnings
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::floor::{self, Floor, Work};
 use crate::load::{Load, Source};
+use crate::outcome::Outcome;
 use crate::report::chart::{Bar, Chart};
 use crate::report::{self, Host};
-use crate::run::Outcome;
 use crate::scenario::Scenario;
 use crate::subject::Subject;
 

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use self::line::Line;
 use crate::access::Access;
-use crate::run::Percentiles;
+use crate::outcome::Percentiles;
 use crate::tally::microseconds;
 use crate::watch::{Snapshot, machine_us};
 

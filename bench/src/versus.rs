@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::load::Load;
+use crate::outcome::Outcome;
 use crate::report::chart::{Bar, Chart};
 use crate::report::{self, Host};
-use crate::run::Outcome;
 use crate::scenario::Scenario;
 use crate::subject::{Network, Subject};
 use crate::suite::update;

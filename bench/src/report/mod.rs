@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::run::Outcome;
+use crate::outcome::Outcome;
 
 /// Where and with what something was measured.
 #[derive(Clone, Debug, Serialize)]
