@@ -95,7 +95,9 @@ impl Reorder {
         }
         self.next = Some(number + 1);
         out(packet);
-        self.drain(0, &mut out);
+        if !self.waiting.is_empty() {
+            self.drain(0, &mut out);
+        }
     }
 
     /// Gives up what was missing for too long at `now`.

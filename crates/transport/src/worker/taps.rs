@@ -1,7 +1,7 @@
 //! One worker's way to recorders: messages of tapped tracks, collected for a few milliseconds and
 //! handed over in batches, in buffers that go back and forth.
 //!
-//! A recorder is in no hurry, so that it is woken fifty times a second and not once for each packet.
+//! A recorder is in no hurry, so that batches come to it fifty times a second and not a packet at a time.
 //! One that is slower than its tracks finds its door full: then batches are dropped and counted here,
 //! and the next one that gets through says how many messages are missing.
 
