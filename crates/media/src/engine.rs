@@ -38,6 +38,7 @@ use crosspoint_wire::rtcp::SenderInfo;
 use crosspoint_wire::time::Time;
 
 use self::allocation::Ladders;
+use self::fanout::Round;
 use self::reports::Source;
 use crate::assign::{Assigner, Offer, Seat};
 use crate::command::{Command, CommandError};
@@ -81,6 +82,8 @@ pub struct Engine {
     unsettled: Vec<Unsettled>,
     /// Sessions for which something waits to leave.
     to_flush: Vec<SessionKey>,
+    /// Packets that were admitted and are still to go round.
+    round: Round,
     relay_queue: RelayQueue,
     events: VecDeque<Event>,
     counters: Counters,
@@ -138,7 +141,7 @@ struct Scratch {
     feeds: Vec<Option<TrackKey>>,
     /// Slots that switched to the encoding whose packet goes round, and what fed them before.
     switched: Vec<(SlotKey, Option<EncodingKey>)>,
-    /// Slots that forward other layers of that encoding from its packet on.
+    /// Slots that forward other layers of that encoding than before.
     relayered: Vec<SlotKey>,
     sources: Vec<Source>,
     sender_infos: Vec<SenderInfo>,
@@ -164,6 +167,7 @@ impl Engine {
             timers: Timers::default(),
             unsettled: Vec::new(),
             to_flush: Vec::new(),
+            round: Round::default(),
             relay_queue: RelayQueue::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -197,6 +201,7 @@ impl Engine {
     /// When it names something unknown; nothing has changed then.
     pub fn handle_command(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
         self.now = now;
+        self.end_round();
         self.carry_out(now, command)
     }
 
@@ -209,7 +214,7 @@ impl Engine {
 
     /// Takes a decrypted and authenticated RTP packet from a session's transport.
     pub fn handle_rtp(&mut self, now: Time, from: SessionKey, packet: &[u8]) {
-        self.settle(now);
+        self.settle_between_packets(now);
         self.counters.rtp_received += 1;
         self.receive_rtp(now, from, packet);
     }
@@ -224,7 +229,7 @@ impl Engine {
 
     /// Takes what another engine gave to [`PacketSink::relay`].
     pub fn handle_relay(&mut self, now: Time, relay: RelayId, message: &[u8]) {
-        self.settle(now);
+        self.settle_between_packets(now);
         self.counters.relay_received += 1;
         self.receive_relay(now, relay, message);
     }

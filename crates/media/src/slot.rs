@@ -102,7 +102,7 @@ impl Admitted<'_> {
     }
 
     /// Whether a receiver that has seen nothing of the stream can begin here.
-    fn is_beginning(&self) -> bool {
+    pub(crate) fn is_beginning(&self) -> bool {
         let facts = &self.packet.facts;
         facts.keyframe && facts.first_of_frame && facts.spatial == 0 && self.behind <= CATCH_UP_MAX
     }

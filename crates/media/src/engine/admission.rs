@@ -26,7 +26,9 @@ impl Engine {
         ext_seq: u64,
         arrival: &Arrival<'_>,
     ) {
+        self.begin_round(now, key);
         let Some((track, format)) = self.screen(now, key, arrival) else {
+            self.end_round();
             self.leave_out(now, key, ext_seq, arrival);
             return;
         };
@@ -62,7 +64,7 @@ impl Engine {
             format: &format,
             behind: newest.saturating_sub(ext_seq),
         };
-        self.fan_out(now, key, lane, &admitted);
+        self.join_round(now, key, lane, &admitted);
         self.relay_packet(track, key, arrival);
     }
 

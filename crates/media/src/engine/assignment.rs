@@ -20,8 +20,18 @@ impl Engine {
     #[inline]
     pub(super) fn settle(&mut self, now: Time) {
         self.now = now;
+        self.end_round();
         if !self.unsettled.is_empty() {
             self.settle_listed(now);
+        }
+    }
+
+    /// Likewise before a packet, which may go round with those before it if there is nothing to settle.
+    #[inline]
+    pub(super) fn settle_between_packets(&mut self, now: Time) {
+        self.now = now;
+        if !self.unsettled.is_empty() {
+            self.settle(now);
         }
     }
 

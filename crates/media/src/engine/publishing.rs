@@ -136,6 +136,7 @@ impl Engine {
     /// Starts an encoding over, because its publisher counts anew, perhaps under another SSRC:
     /// numbers of the stream before mean nothing in the new one.
     pub(super) fn renew_encoding(&mut self, key: EncodingKey, epoch: u8) -> Option<EncodingKey> {
+        self.end_round();
         let encoding = self.encodings.get(key)?;
         let (track_key, name) = (encoding.track, encoding.name);
         let track = self.tracks.get_mut(track_key)?;

@@ -20,6 +20,7 @@ mod relays;
 mod reoffers;
 mod reports;
 mod retransmission;
+mod rounds;
 mod simulcast;
 mod speakers;
 mod steady_state;

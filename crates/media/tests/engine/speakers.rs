@@ -42,7 +42,7 @@ impl Meeting {
         }
     }
 
-    fn heard_by(&self, id: u64) -> BTreeSet<u64> {
+    fn heard_by(&mut self, id: u64) -> BTreeSet<u64> {
         self.world.feeds(id).into_values().collect()
     }
 }

@@ -295,9 +295,9 @@ impl World {
         self.flush();
     }
 
+    /// Hands in a packet. What comes before time passes, or before somebody looks, is one batch.
     pub(crate) fn rtp(&mut self, from: SessionKey, packet: &[u8]) {
         self.engine.handle_rtp(self.now, from, packet);
-        self.flush();
     }
 
     /// Hands in RTCP made by `write`.
@@ -311,6 +311,7 @@ impl World {
 
     /// Lets time pass, running timeouts when they are due.
     pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.flush();
         let end = self.now + Duration::from_millis(ms);
         while self.engine.next_timeout() <= end {
             self.now = self.now.max(self.engine.next_timeout());
@@ -328,6 +329,7 @@ impl World {
 
     /// All packets handed out since the last call.
     pub(crate) fn take_sent(&mut self) -> Vec<Sent> {
+        self.flush();
         core::mem::take(&mut self.out.rtp)
     }
 
@@ -342,6 +344,7 @@ impl World {
 
     /// RTCP handed out for a session since the last time it was asked for, for anybody.
     pub(crate) fn take_rtcp(&mut self, to: SessionKey) -> Vec<Vec<u8>> {
+        self.flush();
         let rtcp = core::mem::take(&mut self.out.rtcp);
         rtcp.into_iter()
             .filter(|(t, _)| *t == to)
@@ -350,6 +353,7 @@ impl World {
     }
 
     pub(crate) fn take_asked(&mut self, of: SessionKey) -> Asked {
+        self.flush();
         let mut asked = Asked::default();
         for packet in self.take_rtcp(of) {
             for member in Compound::new(&packet) {
@@ -368,15 +372,18 @@ impl World {
     }
 
     pub(crate) fn take_relayed(&mut self) -> Vec<(RelayId, Vec<u8>)> {
+        self.flush();
         core::mem::take(&mut self.out.relayed)
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        self.flush();
         core::mem::take(&mut self.events)
     }
 
     /// What feeds the slots of a session as the events so far say, by mid.
-    pub(crate) fn feeds(&self, session: u64) -> BTreeMap<String, u64> {
+    pub(crate) fn feeds(&mut self, session: u64) -> BTreeMap<String, u64> {
+        self.flush();
         let mut feeds = BTreeMap::new();
         for event in &self.events {
             if let Event::SlotAssigned {
@@ -395,7 +402,8 @@ impl World {
         feeds
     }
 
-    pub(crate) fn counter(&self, name: &str) -> u64 {
+    pub(crate) fn counter(&mut self, name: &str) -> u64 {
+        self.flush();
         let found = self.engine.counters().iter().find(|(n, _)| *n == name);
         found.unwrap_or_else(|| panic!("no counter {name}")).1
     }
