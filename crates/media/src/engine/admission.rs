@@ -28,6 +28,7 @@ impl Engine {
     ) {
         self.begin_round(now, key);
         let Some((track, format)) = self.screen(now, key, arrival) else {
+            // Slots must not skip its number before they were offered those before it.
             self.end_round();
             self.leave_out(now, key, ext_seq, arrival);
             return;

@@ -95,6 +95,7 @@ impl Engine {
                 behind: waiting.behind,
             });
         }
+        let round = round.get(..packets.len()).unwrap_or_default();
         let mut stuck = false;
         for &key in &encoding.feeds {
             let Some(slot) = self.slots.get_mut(key) else {
