@@ -421,6 +421,11 @@ impl Core {
         self.counters.loops += 1;
     }
 
+    /// Packets of media received and sent.
+    pub(super) const fn packets(&self) -> u64 {
+        self.counters.srtp_received + self.counters.srtp_sent
+    }
+
     /// Notes how long the turn took whose packets have just left; `elapsed` is asked only if there
     /// were any.
     pub(super) fn note_turn(&mut self, elapsed: impl FnOnce() -> Duration) {

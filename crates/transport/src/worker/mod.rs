@@ -13,6 +13,7 @@ mod core;
 mod counters;
 mod links;
 mod outbox;
+mod pace;
 mod relays;
 mod sessions;
 mod sink;
@@ -38,6 +39,7 @@ use self::clock::Clock;
 use self::core::{Core, Plan};
 use self::links::Links;
 use self::outbox::{Outbox, Roster, give_back};
+use self::pace::Pace;
 use self::relays::Relays;
 pub(crate) use self::relays::{BATCHES_MAX, Batch, RelayDoor};
 use self::taps::Taps;
@@ -57,25 +59,6 @@ const TCP_READS_PER_TURN: usize = 16;
 
 /// How often connections that are overdue are looked for.
 const TCP_SWEEP: Duration = Duration::from_secs(1);
-
-/// Turns begin no more often than this, unless a queue was not emptied.
-///
-/// Under load it trades delay for work: what arrives within a quarter of a millisecond shares one
-/// wait, one receive and one send, and packets of one frame that come one by one leave as one run.
-/// Without it a worker with a thousand small rooms wakes for each packet or two, which costs more
-/// than forwarding them. A packet that comes after a longer silence is not held at all.
-const TURN_MIN: Duration = Duration::from_micros(250);
-
-/// What the distance of turns grows to, by [`TURN_MIN`] after each [`DENSE_TURNS`], while every
-/// turn finds something waiting when it begins.
-///
-/// So it is from about ten datagrams a millisecond on. With a thousand people in rooms of two a
-/// turn that waits for four times as many costs a fifth less CPU per packet, and most of a
-/// millisecond of delay. Bursts of large rooms have gaps between them, in which it begins anew; but
-/// a turn that a burst made long counts like one that was waited for, so that the slowest hundredth
-/// of a room of two hundred comes a third of a millisecond later.
-const TURN_MAX: Duration = Duration::from_millis(1);
-const DENSE_TURNS: u32 = 8;
 
 const WAKE: Token = Token(0);
 const FIRST_PORT: usize = 1;
@@ -159,11 +142,9 @@ struct Worker {
     /// Connections that may have more to read.
     readable: Vec<u32>,
     next_tcp_sweep: Time,
-    turn_began: Time,
+    pace: Pace,
     /// Queues that were not emptied in the last turn.
     more: bool,
-    /// How many turns in a row something had arrived for before they were allowed to begin.
-    dense_turns: u32,
 }
 
 /// What the poller said about a port and what it was told.
@@ -218,9 +199,8 @@ impl Worker {
             outbox: Outbox::new(setup.id, setup.events),
             readable: Vec::new(),
             next_tcp_sweep: Time::ZERO,
-            turn_began: Time::ZERO,
+            pace: Pace::default(),
             more: false,
-            dense_turns: 0,
         })
     }
 
@@ -267,7 +247,7 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             self.wait(core, readiness)?;
             let now = self.plan.clock.now();
-            self.turn_began = now;
+            self.pace.begin(now, core.packets());
             self.take_commands(core, now);
             self.take_arrivals(now);
             self.receive_datagrams(core);
@@ -278,7 +258,7 @@ impl Worker {
             core.handle_timeout(&mut self.links, now);
             core.flush(&mut self.links, now);
             self.links.flush();
-            core.note_turn(|| self.plan.clock.now().since(self.turn_began));
+            core.note_turn(|| self.plan.clock.now().since(self.pace.began()));
             self.links.taps.flush(now);
             self.watch_for_room()?;
             self.pass_events(core);
@@ -296,17 +276,17 @@ impl Worker {
         }
         // Where something comes before the next turn may begin, it is there after that time: one
         // sleep instead of two.
-        if self.dense_turns > 0 {
+        if self.pace.is_dense() {
             self.gather();
             self.look(readiness, Some(Duration::ZERO))?;
-            if !readiness.is_empty() {
-                self.dense_turns = self.dense_turns.saturating_add(1);
+            self.pace.note(!readiness.is_empty());
+            if self.pace.is_dense() {
                 return Ok(());
             }
-            self.dense_turns = 0;
         }
         self.look(readiness, self.sleep_time(core))?;
-        self.dense_turns = u32::from(self.gather());
+        let early = self.gather();
+        self.pace.note(early);
         Ok(())
     }
 
@@ -336,11 +316,9 @@ impl Worker {
     }
 
     /// Lets more arrive if the turn before began only just now, and says whether it did: see
-    /// [`TURN_MIN`].
+    /// [`pace`].
     fn gather(&self) -> bool {
-        let since = self.plan.clock.now().since(self.turn_began);
-        let turn = TURN_MIN * (1 + self.dense_turns / DENSE_TURNS);
-        let rest = turn.min(TURN_MAX).checked_sub(since);
+        let rest = self.pace.rest(self.plan.clock.now());
         if let Some(rest) = rest {
             std::thread::sleep(rest);
         }
