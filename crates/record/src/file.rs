@@ -10,12 +10,8 @@ use crate::Micros;
 use crate::disk::{Disk, DiskFile};
 use crate::matroska::{Muxer, TrackEntry};
 
-/// How long after their time frames may wait to be written together. What has waited for packets that
-/// were missing waits no longer: a crash costs no more than a second of either.
-const FLUSH_US: Micros = 500_000;
-
-/// More than this is written at once.
-const FLUSH_BYTES: usize = 256 << 10;
+/// More than this is written at once, and not when all that came together is in it.
+const WAITING_MAX: usize = 256 << 10;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -30,9 +26,6 @@ pub(crate) struct TrackFile {
     muxer: Muxer,
     /// Where the next bytes go.
     len: u64,
-    out: Vec<u8>,
-    /// Time of the first frame that waits.
-    oldest: Micros,
     last_ms: u64,
     dirty: bool,
 }
@@ -59,21 +52,13 @@ impl TrackFile {
             file,
             muxer,
             len: front.len() as u64,
-            out: Vec::new(),
-            oldest: zero,
             last_ms: 0,
             dirty: true,
         })
     }
 
-    /// Adds a frame; `now`: when, for the time that it may wait.
-    pub(crate) fn frame(
-        &mut self,
-        now: Micros,
-        at: Micros,
-        keyframe: bool,
-        data: &[u8],
-    ) -> io::Result<()> {
+    /// Adds a frame. It is written with what comes together with it.
+    pub(crate) fn frame(&mut self, at: Micros, keyframe: bool, data: &[u8]) -> io::Result<()> {
         let at_ms = u64::try_from((at - self.zero + 500) / 1000).unwrap_or(0);
         // Times must not run backwards, nor stand still for a picture.
         let at_ms = match self.frames {
@@ -83,24 +68,32 @@ impl TrackFile {
                     + u64::from(self.codec.kind() == crosspoint_wire::codec::MediaKind::Video),
             ),
         };
-        if !self.muxer.is_waiting() {
-            self.oldest = at.min(now);
-        }
         self.last_ms = at_ms;
         self.frames += 1;
-        self.muxer.block(at_ms, keyframe, data, &mut self.out);
-        match self.out.len() > FLUSH_BYTES {
-            true => self.write_out(),
+        self.muxer.block(at_ms, keyframe, data);
+        match self.muxer.waiting() > WAITING_MAX {
+            true => self.write(),
             false => Ok(()),
         }
     }
 
-    /// Writes what has waited long enough.
-    pub(crate) fn tick(&mut self, now: Micros) -> io::Result<()> {
-        if self.muxer.is_waiting() && now - self.oldest >= FLUSH_US {
-            self.muxer.close_cluster(&mut self.out);
+    /// Writes what waits.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        let bytes = self.muxer.unwritten();
+        if bytes.is_empty() {
+            return Ok(());
         }
-        self.write_out()
+        self.file.write(self.len, bytes)?;
+        self.len += bytes.len() as u64;
+        self.muxer.note_written();
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Lends the file the memory in which frames wait, and takes it back when they are written. One for
+    /// all files, it stays near the processor; one for each would have to be fetched each time.
+    pub(crate) fn exchange_buffer(&mut self, buffer: &mut Vec<u8>) {
+        self.muxer.exchange_buffer(buffer);
     }
 
     /// The file, if something was written to it since this was asked last.
@@ -111,8 +104,7 @@ impl TrackFile {
     /// Writes everything and what closes the file. Returns its duration in milliseconds and its
     /// bytes.
     pub(crate) fn close(&mut self, end: Micros) -> io::Result<(u64, u64)> {
-        self.muxer.close_cluster(&mut self.out);
-        self.write_out()?;
+        self.write()?;
         let to_end = u64::try_from((end - self.zero + 500) / 1000).unwrap_or(0);
         let duration_ms = to_end.max(self.last_ms);
         let tail = self.muxer.finish(self.webm, duration_ms);
@@ -127,16 +119,5 @@ impl TrackFile {
 
     pub(crate) const fn len(&self) -> u64 {
         self.len
-    }
-
-    fn write_out(&mut self) -> io::Result<()> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        self.file.write(self.len, &self.out)?;
-        self.len += self.out.len() as u64;
-        self.out.clear();
-        self.dirty = true;
-        Ok(())
     }
 }

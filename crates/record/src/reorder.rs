@@ -9,9 +9,9 @@ use crosspoint_wire::num::SeqUnwrapper;
 
 use crate::Micros;
 
-/// How long packets wait for one that is missing. Three retransmissions fit into it on a path of
-/// 150 ms, and a second remains the most that a crash costs.
-const PATIENCE: Micros = 600_000;
+/// How long packets wait for one that is missing, by their times of arrival. Three retransmissions fit
+/// into it on a path of 150 ms, and a second remains the most that a crash costs.
+const PATIENCE: Micros = 500_000;
 
 /// Most packets that wait.
 const WAITING_MAX: usize = 4096;
@@ -91,6 +91,7 @@ impl Reorder {
             if self.waiting.len() > WAITING_MAX {
                 self.give_up(&mut out);
             }
+            self.tick(packet.arrival, out);
             return;
         }
         self.next = Some(number + 1);
@@ -100,7 +101,7 @@ impl Reorder {
         }
     }
 
-    /// Gives up what was missing for too long at `now`.
+    /// Gives up what was missing for too long when all that had arrived at `now` had come.
     pub(crate) fn tick(&mut self, now: Micros, mut out: impl FnMut(Ordered<'_>)) {
         while let Some((_, first)) = self.waiting.first_key_value()
             && first.arrival + PATIENCE <= now
@@ -201,14 +202,24 @@ mod tests {
         run.push(1_000, 14);
         run.push(2_000, 15);
         run.push(3_000, 17);
-        run.tick(600_999);
+        run.tick(500_999);
         assert_eq!(run.out, [(10, 0)]);
-        run.tick(601_000);
+        run.tick(501_000);
         assert_eq!(run.out, [(10, 0), (14, 3), (15, 0)]);
-        run.push(602_000, 12);
+        run.push(502_000, 12);
         assert_eq!(run.reorder.late, 1);
-        run.tick(603_000);
+        run.tick(503_000);
         assert_eq!(run.out.last(), Some(&(17, 1)));
+    }
+
+    #[test]
+    fn packets_that_come_together_give_up_what_was_missing_when_they_arrived() {
+        let mut run = Run::new();
+        for (arrival, number) in [(0, 1), (1_000, 3), (501_000, 4), (502_000, 2)] {
+            run.push(arrival, number);
+        }
+        assert_eq!(run.out, [(1, 0), (3, 1), (4, 0)]);
+        assert_eq!(run.reorder.late, 1);
     }
 
     #[test]

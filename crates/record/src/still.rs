@@ -27,8 +27,8 @@ pub fn still(codec: Codec, payloads: &[Vec<u8>]) -> Option<Vec<u8>> {
     let frame = depacketizer.frame().filter(|frame| frame.keyframe)?;
     let entry = depacketizer.track_entry(frame.data, (0, 0))?;
     let (mut muxer, mut file) = Muxer::new(&entry, 0);
-    muxer.block(0, true, frame.data, &mut file);
-    muxer.close_cluster(&mut file);
+    muxer.block(0, true, frame.data);
+    file.extend_from_slice(muxer.unwritten());
     Some(file)
 }
 

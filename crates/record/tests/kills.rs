@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::{Clip, frames, request, send, track};
+use common::{Clip, batch, frames, push, request, track};
+use crosspoint_media::tap::TAP_PERIOD;
 use crosspoint_record::manifest::{Manifest, Reason, State};
 use crosspoint_record::recorder::Recorder;
 use crosspoint_record::{Finisher, unfinished, verify::verify};
@@ -180,20 +181,30 @@ fn record(folder: &Path) -> ! {
     let begun = Instant::now();
     println!("{}", unix_ms());
     std::io::stdout().flush().expect("stdout");
+    // As a worker does: each track's packets are handed over together, at times of its own.
+    let ticks = TAP_PERIOD.as_millis() as u64 / 20 + 1;
+    let (mut sound, mut pictures) = (batch(1), batch(2));
     let mut sent = 0;
     for tick in 0.. {
         let due = begun + Duration::from_millis(tick * 20);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let now = unix_ms() as u64 * 1000;
-        send(&door, 1, now, (tick, tick * 960), true, &[0xf8, 0xff, 0xfe]);
+        let silence = [0xf8, 0xff, 0xfe];
+        push(&mut sound, now, (tick, tick * 960), true, &silence);
         if tick % 2 == 0 {
             let payloads = &frames[(tick as usize / 2) % frames.len()];
             for (index, payload) in payloads.iter().enumerate() {
                 let marker = index + 1 == payloads.len();
-                send(&door, 2, now, (sent, tick * 1800), marker, payload);
+                push(&mut pictures, now, (sent, tick * 1800), marker, payload);
                 sent += 1;
             }
         }
+        let due = match tick % ticks {
+            0 => core::mem::replace(&mut sound, batch(1)),
+            7 => core::mem::replace(&mut pictures, batch(2)),
+            _ => continue,
+        };
+        door.hand_over(due).expect("the recorder keeps up");
     }
     unreachable!("there is always another tick")
 }

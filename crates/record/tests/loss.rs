@@ -6,7 +6,7 @@ mod common;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::{Clip, frames, request, send, track};
+use common::{Clip, batch, frames, push, request, track};
 use crosspoint_record::manifest::{GapReason, Manifest, Reason, State};
 use crosspoint_record::recorder::Recorder;
 use crosspoint_record::verify::verify;
@@ -15,6 +15,9 @@ use crosspoint_wire::codec::Codec;
 /// 10 s of 25 frames a second.
 const FRAMES: u64 = 250;
 const FRAME_US: u64 = 40_000;
+
+/// Frames whose packets are handed over together, as a worker does: in 320 ms.
+const TOGETHER: u64 = 8;
 
 #[test]
 fn a_tenth_lost_decodes_and_is_in_gaps_exactly() {
@@ -32,6 +35,7 @@ fn a_tenth_lost_decodes_and_is_in_gaps_exactly() {
     let mut sequence_number = 60_000;
     // The frames that lost packets, and how many.
     let mut lost = Vec::new();
+    let mut pictures = batch(1);
     for n in 0..FRAMES {
         // A recorder lives in real time: it gives up what does not come for too long.
         let due = begun + Duration::from_micros(n * FRAME_US);
@@ -50,7 +54,11 @@ fn a_tenth_lost_decodes_and_is_in_gaps_exactly() {
             let marker = index + 1 == payloads.len();
             let at = zero_us + n * FRAME_US;
             let number = (sequence_number, n * 3600);
-            send(&recorder.door(), 1, at, number, marker, payload);
+            push(&mut pictures, at, number, marker, payload);
+        }
+        if n % TOGETHER == TOGETHER - 1 || n == FRAMES - 1 {
+            let due = core::mem::replace(&mut pictures, batch(1));
+            recorder.door().hand_over(due).unwrap();
         }
     }
     assert!(lost.len() > 15, "only {} lost", lost.len());

@@ -1,4 +1,4 @@
-//! Writes a file of one track: bytes out, no file of its own.
+//! Makes the bytes of a file of one track, and keeps them until they are written; no file of its own.
 
 use super::ebml::Writer;
 use super::{EPOCH_2001_US, TRACK, id};
@@ -49,14 +49,16 @@ pub(crate) enum EntryKind {
 /// Makes the bytes of a file, in order. Times are milliseconds from the file's zero.
 #[derive(Debug)]
 pub(crate) struct Muxer {
-    /// Blocks of the cluster under way.
-    cluster: Writer,
+    /// What is not written yet: clusters, and the one under way.
+    out: Writer,
+    /// Where in it the cluster under way begins.
+    cluster: Option<usize>,
     cluster_at: u64,
     video: bool,
     cues: Vec<(u64, u64)>,
     /// Whether the cluster under way begins with a frame that players can begin with.
     seekable: bool,
-    /// Bytes that were handed out.
+    /// Bytes that are written.
     written: u64,
 }
 
@@ -95,7 +97,8 @@ impl Muxer {
     pub(crate) fn new(entry: &TrackEntry, unix_micros: u64) -> (Self, Vec<u8>) {
         let front = front(entry, unix_micros);
         let muxer = Self {
-            cluster: Writer::default(),
+            out: Writer::default(),
+            cluster: None,
             cluster_at: 0,
             video: matches!(entry.kind, EntryKind::Video { .. }),
             cues: Vec::new(),
@@ -105,60 +108,78 @@ impl Muxer {
         (muxer, front)
     }
 
-    /// Whether blocks wait in the cluster under way.
-    pub(crate) const fn is_waiting(&self) -> bool {
-        !self.cluster.bytes.is_empty()
-    }
-
-    /// Adds a frame. A cluster that it does not go into is appended to `out` first. Times must not
-    /// run backwards.
-    pub(crate) fn block(&mut self, at_ms: u64, keyframe: bool, frame: &[u8], out: &mut Vec<u8>) {
-        let age = at_ms.saturating_sub(self.cluster_at);
-        let full = self.cluster.bytes.len() > CLUSTER_BYTES || age > CLUSTER_MS_MAX;
-        // Players seek to clusters.
-        let seekable = keyframe && self.video;
-        if self.is_waiting() && (full || seekable) {
-            self.close_cluster(out);
+    /// Adds a frame, in a cluster of its own if it does not go into the one under way. Times must not run
+    /// backwards.
+    pub(crate) fn block(&mut self, at_ms: u64, keyframe: bool, frame: &[u8]) {
+        if let Some(start) = self.cluster {
+            let age = at_ms.saturating_sub(self.cluster_at);
+            let full = self.out.bytes.len() - start > CLUSTER_BYTES || age > CLUSTER_MS_MAX;
+            // Players seek to clusters.
+            let seekable = keyframe && self.video;
+            if full || seekable {
+                self.close_cluster();
+            }
         }
-        if !self.is_waiting() {
+        if self.cluster.is_none() {
+            self.cluster = Some(self.out.bytes.len());
             self.cluster_at = at_ms;
             self.seekable = keyframe;
             // Its size is not known yet.
-            self.cluster.bytes.extend(cluster_head(0));
-            self.cluster.uint(id::TIMESTAMP, at_ms);
+            self.out.bytes.extend(cluster_head(0));
+            self.out.uint(id::TIMESTAMP, at_ms);
         }
         let relative = i16::try_from(at_ms.saturating_sub(self.cluster_at)).unwrap_or(i16::MAX);
-        self.cluster.id(id::SIMPLE_BLOCK);
-        self.cluster.size(frame.len() as u64 + 4);
-        self.cluster.bytes.push(0x80 | TRACK);
-        self.cluster.bytes.extend(relative.to_be_bytes());
-        self.cluster.bytes.push(if keyframe { 0x80 } else { 0 });
-        self.cluster.bytes.extend_from_slice(frame);
+        self.out.id(id::SIMPLE_BLOCK);
+        self.out.size(frame.len() as u64 + 4);
+        self.out.bytes.push(0x80 | TRACK);
+        self.out.bytes.extend(relative.to_be_bytes());
+        self.out.bytes.push(if keyframe { 0x80 } else { 0 });
+        self.out.bytes.extend_from_slice(frame);
     }
 
-    /// Appends the cluster under way to `out`.
-    pub(crate) fn close_cluster(&mut self, out: &mut Vec<u8>) {
-        if !self.is_waiting() {
-            return;
+    /// Whole clusters that are not written yet: the one under way ends.
+    pub(crate) fn unwritten(&mut self) -> &[u8] {
+        self.close_cluster();
+        &self.out.bytes
+    }
+
+    /// How many bytes are not written yet.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.out.bytes.len()
+    }
+
+    /// What was [`unwritten`](Self::unwritten) is written.
+    pub(crate) fn note_written(&mut self) {
+        self.close_cluster();
+        self.written += self.out.bytes.len() as u64;
+        self.out.bytes.clear();
+    }
+
+    /// Exchanges the buffer of what is not written yet, if there is nothing in it.
+    pub(crate) fn exchange_buffer(&mut self, buffer: &mut Vec<u8>) {
+        if self.out.bytes.is_empty() {
+            core::mem::swap(&mut self.out.bytes, buffer);
         }
+    }
+
+    fn close_cluster(&mut self) {
+        let Some(start) = self.cluster.take() else {
+            return;
+        };
         let last = self.cues.last().map(|(at, _)| *at);
         if self.seekable && last.is_none_or(|last| self.cluster_at >= last + CUE_INTERVAL_MS) {
-            self.cues.push((self.cluster_at, self.written));
+            self.cues
+                .push((self.cluster_at, self.written + start as u64));
         }
-        let head = cluster_head(self.cluster.bytes.len().saturating_sub(CLUSTER_HEAD));
-        if let Some(place) = self.cluster.bytes.first_chunk_mut() {
+        let len = self.out.bytes.len() - start;
+        let head = cluster_head(len.saturating_sub(CLUSTER_HEAD));
+        let place = self.out.bytes.get_mut(start..).unwrap_or_default();
+        if let Some(place) = place.first_chunk_mut() {
             *place = head;
         }
-        self.written += self.cluster.bytes.len() as u64;
-        match out.is_empty() {
-            true => core::mem::swap(out, &mut self.cluster.bytes),
-            false => out.extend_from_slice(&self.cluster.bytes),
-        }
-        self.cluster.bytes.clear();
-        self.seekable = false;
     }
 
-    /// What closes the file, whose last cluster was handed out.
+    /// What closes the file, all of which is written.
     pub(crate) fn finish(&self, webm: bool, duration_ms: u64) -> Tail {
         Tail::new(webm, duration_ms, &self.cues, self.written)
     }

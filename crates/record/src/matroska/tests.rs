@@ -13,18 +13,20 @@ fn vp8() -> TrackEntry {
     }
 }
 
-/// A file of `seconds` at 25 frames a second with a keyframe each two seconds, flushed each
+/// A file of `seconds` at 25 frames a second with a keyframe each two seconds, written each
 /// 400 ms; and its muxer.
 fn file(entry: &TrackEntry, seconds: u64) -> (Muxer, Vec<u8>) {
     let (mut muxer, mut bytes) = Muxer::new(entry, 1_700_000_000_000_000);
     for n in 0..seconds * 25 {
         let frame = n.to_be_bytes();
-        muxer.block(n * 40, n % 50 == 0, &frame, &mut bytes);
+        muxer.block(n * 40, n % 50 == 0, &frame);
         if n % 10 == 9 {
-            muxer.close_cluster(&mut bytes);
+            bytes.extend_from_slice(muxer.unwritten());
+            muxer.note_written();
         }
     }
-    muxer.close_cluster(&mut bytes);
+    bytes.extend_from_slice(muxer.unwritten());
+    muxer.note_written();
     (muxer, bytes)
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crosspoint_media::tap::TapMessage;
+use crosspoint_media::tap::{TAP_PERIOD, TapBatch, TapMessage};
 use crosspoint_wire::codec::MediaKind;
 
 use super::TrackRequest;
@@ -15,6 +15,9 @@ use crate::{Micros, unix_micros};
 
 /// How long the last packets may take from the workers.
 const GRACE_US: Micros = 100_000;
+
+/// How long after its arrival a packet may come here: it waits for others, and for the thread.
+const TAP_DELAY_US: Micros = TAP_PERIOD.as_micros() as Micros + 100_000;
 
 /// How old the totals of a recording under way may be on the disk, where all who ask read them.
 const TOTALS_AGE_US: Micros = 5_000_000;
@@ -118,57 +121,60 @@ impl Live {
         self.ending.get_or_insert(Ending { reason, end, due });
     }
 
-    /// Takes a message of one of its tracks, which reached the tap when the wall clock read `wall`.
-    pub(super) fn message(
+    /// Takes what a tap brings of one of its tracks, and writes what came of it. Says how many messages
+    /// there were. `buffer`: memory for what is not written yet.
+    pub(super) fn batch(
         &mut self,
         disk: &dyn Disk,
         reel: &mut Reel,
         now: Micros,
-        wall: Micros,
-        message: &TapMessage<'_>,
-    ) -> io::Result<()> {
-        let mut result = Ok(());
-        if (now - wall - reel.skew).abs() > CLOCKS_APART_US {
-            reel.skew = now - wall;
+        batch: &TapBatch,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<u64> {
+        if let Some(file) = &mut reel.file {
+            file.exchange_buffer(buffer);
         }
-        let Reel { tape, skew, .. } = reel;
-        match message {
-            TapMessage::Packet(packet) => {
-                let mut writer = Writer::new(
-                    self,
-                    disk,
-                    now,
-                    (reel.track, reel.source, &reel.sid),
-                    &mut reel.file,
-                );
-                tape.packet(wall + *skew, packet, |output| {
-                    writer.put(output, &mut result)
-                });
+        let (mut result, mut taken) = (Ok(()), 0);
+        for (wall, message) in batch.messages() {
+            taken += 1;
+            let wall = unix_micros(wall);
+            if (now - wall - reel.skew).abs() > CLOCKS_APART_US {
+                reel.skew = now - wall;
             }
-            TapMessage::Clock {
-                encoding,
-                wall,
-                timestamp,
-            } => tape.clock(*encoding, unix_micros(*wall) + *skew, *timestamp),
+            let skew = reel.skew;
+            match message {
+                TapMessage::Packet(packet) => {
+                    let (tape, mut writer) = self.threaded(disk, reel);
+                    tape.packet(wall + skew, &packet, |output| {
+                        writer.put(output, &mut result)
+                    });
+                }
+                TapMessage::Clock {
+                    encoding,
+                    wall,
+                    timestamp,
+                } => {
+                    let wall = unix_micros(wall) + skew;
+                    reel.tape.clock(encoding, wall, timestamp);
+                }
+            }
         }
-        result
+        result?;
+        if let Some(file) = &mut reel.file {
+            file.write()?;
+            file.exchange_buffer(buffer);
+        }
+        Ok(taken)
     }
 
     /// What is due some times a second.
     pub(super) fn tick(&mut self, disk: &dyn Disk, reel: &mut Reel, now: Micros) -> io::Result<()> {
         let mut result = Ok(());
-        let Reel { tape, .. } = reel;
-        let mut writer = Writer::new(
-            self,
-            disk,
-            now,
-            (reel.track, reel.source, &reel.sid),
-            &mut reel.file,
-        );
-        tape.tick(now, |output| writer.put(output, &mut result));
+        let (tape, mut writer) = self.threaded(disk, reel);
+        tape.tick(now - TAP_DELAY_US, |output| writer.put(output, &mut result));
         result?;
         match &mut reel.file {
-            Some(file) => file.tick(now),
+            Some(file) => file.write(),
             None => Ok(()),
         }
     }
@@ -178,18 +184,10 @@ impl Live {
         &mut self,
         disk: &dyn Disk,
         reel: &mut Reel,
-        now: Micros,
         end: Micros,
     ) -> io::Result<()> {
         let mut result = Ok(());
-        let Reel { tape, .. } = reel;
-        let mut writer = Writer::new(
-            self,
-            disk,
-            now,
-            (reel.track, reel.source, &reel.sid),
-            &mut reel.file,
-        );
+        let (tape, mut writer) = self.threaded(disk, reel);
         tape.finish(end, |output| writer.put(output, &mut result));
         if let Some(file) = reel.file.take() {
             result = result.and(self.close_file(file, end));
@@ -281,6 +279,24 @@ impl Live {
         closed.map(drop)
     }
 
+    /// A reel's tape, and what writes down what comes out of it.
+    fn threaded<'a>(
+        &'a mut self,
+        disk: &'a dyn Disk,
+        reel: &'a mut Reel,
+    ) -> (&'a mut Tape, Writer<'a>) {
+        let writer = Writer {
+            live: self,
+            disk,
+            track: reel.track,
+            source: reel.source,
+            sid: &reel.sid,
+            file: &mut reel.file,
+            begun: None,
+        };
+        (&mut reel.tape, writer)
+    }
+
     fn ms(&self, at: Micros) -> u64 {
         u64::try_from((at - self.zero + 500) / 1000).unwrap_or(0)
     }
@@ -290,7 +306,6 @@ impl Live {
 struct Writer<'a> {
     live: &'a mut Live,
     disk: &'a dyn Disk,
-    now: Micros,
     track: usize,
     source: &'static str,
     sid: &'a str,
@@ -299,26 +314,7 @@ struct Writer<'a> {
     begun: Option<(crate::matroska::TrackEntry, crosspoint_wire::codec::Codec)>,
 }
 
-impl<'a> Writer<'a> {
-    fn new(
-        live: &'a mut Live,
-        disk: &'a dyn Disk,
-        now: Micros,
-        (track, source, sid): (usize, &'static str, &'a str),
-        file: &'a mut Option<TrackFile>,
-    ) -> Self {
-        Self {
-            live,
-            disk,
-            now,
-            track,
-            source,
-            sid,
-            file,
-            begun: None,
-        }
-    }
-
+impl Writer<'_> {
     /// After an error nothing more is written.
     fn put(&mut self, output: Output<'_>, result: &mut io::Result<()>) {
         if result.is_ok() {
@@ -335,7 +331,7 @@ impl<'a> Writer<'a> {
             Output::Frame { at, keyframe, data } => {
                 self.open(at)?;
                 match self.file {
-                    Some(file) => file.frame(self.now, at, keyframe, data),
+                    Some(file) => file.frame(at, keyframe, data),
                     None => Ok(()),
                 }
             }

@@ -120,7 +120,7 @@ impl Bench {
     /// Sends frames `from..to`, 50 a second, that seem to arrive when they were due.
     fn frames(&self, relay: u64, from: u64, to: u64, payload: &[u8], rate: u64) {
         let zero = self.recorder.clock.now() - (to as i64) * 20_000 + self.ahead;
-        let mut batch = TapBatch::new(Vec::new(), 0, None);
+        let mut batch = TapBatch::new(RelayId(relay), Vec::new(), 0, None);
         for n in from..to {
             let wall = NtpTime::from_unix_micros((zero + n as i64 * 20_000) as u64);
             let mut message = Vec::new();
@@ -134,7 +134,7 @@ impl Bench {
                 payload,
             })
             .write(&mut message);
-            batch.push(RelayId(relay), wall, &message);
+            batch.push(wall, &message);
         }
         self.recorder.door().hand_over(batch).unwrap();
     }
@@ -378,7 +378,7 @@ fn what_workers_could_not_hand_over_is_an_overflow_and_not_a_loss() {
     let id = bench.begin("demo");
     bench.track(&id, 1, MediaKind::Audio);
     bench.sound(1, 0, 50);
-    let batch = TapBatch::new(Vec::new(), 25, None);
+    let batch = TapBatch::new(RelayId(1), Vec::new(), 25, None);
     bench.recorder.door().hand_over(batch).unwrap();
     bench.sound(1, 75, 100);
     bench.recorder.stop(&id, Reason::Stopped).unwrap();

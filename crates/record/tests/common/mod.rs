@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crosspoint_media::config::{PayloadConfig, RelayId};
-use crosspoint_media::tap::{TapBatch, TapDoor, TapMessage, TapPacket};
+use crosspoint_media::tap::{TapBatch, TapMessage, TapPacket};
 use crosspoint_record::manifest::{Format, Mode, OnFailure, Participant};
 use crosspoint_record::recorder::{Request, TrackRequest};
 use crosspoint_wire::codec::{Codec, MediaKind, Profile};
@@ -95,10 +95,14 @@ pub(crate) fn track(relay: u64, codec: Codec) -> TrackRequest {
     }
 }
 
-/// Hands over a packet that arrived at `wall_us`, microseconds since the Unix epoch.
-pub(crate) fn send(
-    door: &TapDoor,
-    relay: u64,
+/// An empty batch.
+pub(crate) fn batch(relay: u64) -> TapBatch {
+    TapBatch::new(RelayId(relay), Vec::new(), 0, None)
+}
+
+/// Appends a packet that arrived at `wall_us`, microseconds since the Unix epoch.
+pub(crate) fn push(
+    batch: &mut TapBatch,
     wall_us: u64,
     (sequence_number, timestamp): (u64, u64),
     marker: bool,
@@ -115,8 +119,5 @@ pub(crate) fn send(
         payload,
     })
     .write(&mut message);
-    let mut batch = TapBatch::new(Vec::new(), 0, None);
-    batch.push(RelayId(relay), NtpTime::from_unix_micros(wall_us), &message);
-    // A door that is full is the recorder's to tell.
-    let _ = door.hand_over(batch);
+    batch.push(NtpTime::from_unix_micros(wall_us), &message);
 }
