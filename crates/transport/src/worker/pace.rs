@@ -25,9 +25,9 @@ const LONGEST: Duration = Duration::from_millis(1);
 const DENSE_TURNS: u32 = 8;
 
 /// Packets a millisecond, in and out, up to which turns do not grow, and from which on they grow to
-/// [`LONGEST`]: some forty rooms of two with cameras, and eighty.
-const FEW: f32 = 20.0;
-const MANY: f32 = 40.0;
+/// [`LONGEST`]. A camera in a room of two is a quarter to half a packet a millisecond, in and out.
+const FEW: f32 = 25.0;
+const MANY: f32 = 30.0;
 
 /// Over how long packets are counted, in milliseconds: some frames of a camera.
 const MEMORY_MS: f32 = 200.0;
@@ -90,14 +90,16 @@ mod tests {
 
     /// Turns of a second with so many packets a millisecond; the distance of the last ones.
     fn second(pace: &mut Pace, start: Time, rate: u64) -> (Time, Duration) {
-        let (mut now, mut packets) = (start, pace.packets);
+        let (mut now, before) = (start, pace.packets);
         let mut distance = Duration::ZERO;
         while now < start + Duration::from_secs(1) {
             distance = pace.rest(now).unwrap_or_default();
             now = now + distance;
-            packets += rate * distance.as_micros() as u64 / 1000;
             pace.note(true);
-            pace.begin(now, packets);
+            pace.begin(
+                now,
+                before + rate * now.since(start).as_micros() as u64 / 1000,
+            );
         }
         (now, distance)
     }
@@ -109,7 +111,7 @@ mod tests {
         pace.begin(now, 0);
         for (rate, from, to) in [
             (12, 250, 250),
-            (32, 500, 900),
+            (27, 400, 700),
             (60, 1000, 1000),
             (12, 250, 300),
         ] {
