@@ -94,7 +94,7 @@ mod tests {
         let mut distance = Duration::ZERO;
         while now < start + Duration::from_secs(1) {
             distance = pace.rest(now).unwrap_or_default();
-            now = now + distance;
+            now += distance;
             pace.note(true);
             pace.begin(
                 now,
