@@ -134,7 +134,7 @@ mod engine {
             black_box(packet);
         }
 
-        fn relay(&mut self, _: RelayId, _: &[u8]) {}
+        fn relay(&mut self, _: RelayId, _: impl Fn(&mut Vec<u8>)) {}
     }
 
     impl World {

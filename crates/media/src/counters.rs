@@ -74,7 +74,7 @@ counters! {
     rtcp_malformed,
     /// Dropped: relay messages that were not understood or have no relay.
     relay_malformed,
-    /// Dropped: relay messages beyond the queue's bound.
+    /// Dropped: relay messages beyond the queue's bound, or gone from the cache before they could leave.
     relay_overflow,
     /// Packets that subscribers reported missing.
     nacks_received,

@@ -437,13 +437,18 @@ impl ForwardedExtensions {
 
     /// What is kept, in the order in which it came.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ExtensionKind, &[u8])> {
-        let mut rest = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        let mut rest = self.records();
         core::iter::from_fn(move || {
             let (&[kind, len], tail) = rest.split_first_chunk::<2>()?;
             let (content, tail) = tail.split_at_checked(usize::from(len))?;
             rest = tail;
             Some((*ExtensionKind::ALL.get(usize::from(kind))?, content))
         })
+    }
+
+    /// What is kept, as records of kind, length and content.
+    pub(crate) fn records(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// The content of one kind.

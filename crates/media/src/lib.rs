@@ -22,7 +22,7 @@
 //! impl PacketSink for Nowhere {
 //!     fn rtp(&mut self, _: SessionKey, _: u64, _: usize, _: impl FnOnce(&mut [u8]) -> usize) {}
 //!     fn rtcp(&mut self, _: SessionKey, _: &[u8]) {}
-//!     fn relay(&mut self, _: RelayId, _: &[u8]) {}
+//!     fn relay(&mut self, _: RelayId, _: impl Fn(&mut Vec<u8>)) {}
 //! }
 //!
 //! let now = Time::from_millis(5);

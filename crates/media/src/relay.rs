@@ -10,23 +10,25 @@
 //! declaration; another `epoch` is another stream in its place. Numbers are big-endian. Flags: bit 0 is the marker. A relay carries what its
 //! engines wrote, but it may cross a network: a message is parsed as any other bytes are.
 
-use core::ops::Range;
-
 use crosspoint_wire::ext::ExtensionKind;
 use crosspoint_wire::ids::PayloadType;
-use crosspoint_wire::time::NtpTime;
+use crosspoint_wire::time::{NtpTime, Time};
 
 use crate::config::RelayId;
+use crate::encoding::{Encoding, EncodingKey};
 use crate::facts::ForwardedExtensions;
 use crate::report::PublisherClock;
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
 use crate::timers::Due;
 use crate::track::TrackKey;
 
 pub(crate) type RelayKey = Key<Relay>;
 
-/// Most bytes that wait for the sink: some thousand packets of one batch.
-const QUEUE_BYTES_MAX: usize = 8 << 20;
+/// Most messages that wait for the sink.
+const QUEUE_MAX: usize = 8192;
+
+/// Bytes of a packet's message before its extensions.
+const HEADER_BYTES: usize = 12;
 
 const PACKET: u8 = 1;
 const KEYFRAME: u8 = 2;
@@ -133,27 +135,28 @@ impl<'a> Message<'a> {
 
 impl RelayedPacket<'_> {
     fn write(&self, to: &mut Vec<u8>) {
-        to.extend([
+        let ([s0, s1], [t0, t1, t2, t3]) = (
+            self.sequence_number.to_be_bytes(),
+            self.timestamp.to_be_bytes(),
+        );
+        let records = self.extensions.records();
+        to.reserve(HEADER_BYTES + records.len() + self.payload.len());
+        to.extend_from_slice(&[
             PACKET,
             self.encoding,
             self.epoch,
             u8::from(self.marker),
             self.payload_type,
-        ]);
-        to.extend(self.sequence_number.to_be_bytes());
-        to.extend(self.timestamp.to_be_bytes());
-        let len_at = to.len();
-        to.push(0);
-        for (kind, content) in self.extensions.iter() {
-            to.push(kind as u8);
+            s0,
+            s1,
+            t0,
+            t1,
+            t2,
+            t3,
             // The extensions of a packet are kept in 127 bytes.
-            to.push(content.len() as u8);
-            to.extend_from_slice(content);
-        }
-        let len = to.len() - len_at - 1;
-        if let Some(place) = to.get_mut(len_at) {
-            *place = len as u8;
-        }
+            records.len() as u8,
+        ]);
+        to.extend_from_slice(records);
         to.extend_from_slice(self.payload);
     }
 }
@@ -168,37 +171,82 @@ fn parse_extensions(mut records: &[u8]) -> Option<ForwardedExtensions> {
     records.is_empty().then_some(extensions)
 }
 
-/// Messages that wait for the sink, back to back in one buffer that is used again and again.
-#[derive(Debug, Default)]
-pub(crate) struct RelayQueue {
-    bytes: Vec<u8>,
-    messages: Vec<(RelayId, Range<usize>)>,
+/// What waits for the sink. A packet stays where it is, in the cache of its encoding, until it is written
+/// to where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    /// All that there is of a message.
+    Whole(Message<'static>),
+    /// A packet that is in the cache of `from` by the number `ext_seq`.
+    Cached {
+        from: EncodingKey,
+        ext_seq: u64,
+        /// Place of `from` among the track's encodings.
+        encoding: u8,
+        epoch: u8,
+    },
 }
+
+impl Waiting {
+    /// The message; `None` when its packet is gone.
+    fn message<'a>(&self, now: Time, encodings: &'a Slab<Encoding>) -> Option<Message<'a>> {
+        match *self {
+            Self::Whole(message) => Some(message),
+            Self::Cached {
+                from,
+                ext_seq,
+                encoding,
+                epoch,
+            } => {
+                let (packet, payload) = encodings.get(from)?.cache.get(now, ext_seq)?;
+                Some(Message::Packet(RelayedPacket {
+                    encoding,
+                    epoch,
+                    marker: packet.marker,
+                    payload_type: packet.payload_type,
+                    sequence_number: ext_seq as u16,
+                    timestamp: packet.timestamp,
+                    extensions: packet.extensions,
+                    payload,
+                }))
+            }
+        }
+    }
+}
+
+/// Messages that wait for the sink.
+#[derive(Debug, Default)]
+pub(crate) struct RelayQueue(Vec<(RelayId, Waiting)>);
 
 impl RelayQueue {
     /// Queues a message; false, and it is lost, when too much waits.
     #[must_use]
-    pub(crate) fn push(&mut self, relay: RelayId, message: &Message<'_>) -> bool {
-        let start = self.bytes.len();
-        if start > QUEUE_BYTES_MAX {
-            return false;
+    pub(crate) fn push(&mut self, relay: RelayId, message: Waiting) -> bool {
+        let fits = self.0.len() < QUEUE_MAX;
+        if fits {
+            self.0.push((relay, message));
         }
-        message.write(&mut self.bytes);
-        self.messages.push((relay, start..self.bytes.len()));
-        true
+        fits
     }
 
-    /// Hands out what waits; returns how many messages that were.
-    pub(crate) fn drain(&mut self, mut hand_out: impl FnMut(RelayId, &[u8])) -> u64 {
-        let mut count = 0;
-        for (relay, range) in self.messages.drain(..) {
-            if let Some(message) = self.bytes.get(range) {
-                hand_out(relay, message);
-                count += 1;
+    /// Hands out what waits; returns how many messages that were, and how many packets were gone.
+    pub(crate) fn drain(
+        &mut self,
+        now: Time,
+        encodings: &Slab<Encoding>,
+        mut hand_out: impl FnMut(RelayId, &Message<'_>),
+    ) -> (u64, u64) {
+        let (mut sent, mut gone) = (0, 0);
+        for (relay, waiting) in self.0.drain(..) {
+            match waiting.message(now, encodings) {
+                Some(message) => {
+                    hand_out(relay, &message);
+                    sent += 1;
+                }
+                None => gone += 1,
             }
         }
-        self.bytes.clear();
-        count
+        (sent, gone)
     }
 }
 

@@ -31,6 +31,20 @@ pub trait PacketSink {
     /// One RTCP packet, compound or reduced-size, for a session.
     fn rtcp(&mut self, to: SessionKey, packet: &[u8]);
 
-    /// One message for the other end of a relay; only another engine understands it.
-    fn relay(&mut self, relay: RelayId, message: &[u8]);
+    /// One message for the other end of a relay; only another engine understands it. `write` appends
+    /// it; it need not be called.
+    fn relay(&mut self, relay: RelayId, write: impl Fn(&mut Vec<u8>));
+}
+
+/// Appends what `write` appends behind its length, 4 bytes in little-endian order: so that messages for
+/// relays can stand one after the other.
+pub fn append_with_length(to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let len_at = to.len();
+    to.extend_from_slice(&[0; 4]);
+    let start = to.len();
+    write(to);
+    let len = u32::try_from(to.len() - start);
+    if let (Some(place), Ok(len)) = (to.get_mut(len_at..start), len) {
+        place.copy_from_slice(&len.to_le_bytes());
+    }
 }

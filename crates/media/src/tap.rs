@@ -16,6 +16,7 @@ use crosspoint_wire::time::NtpTime;
 
 use crate::config::RelayId;
 use crate::relay::{Message, RelayedPacket};
+use crate::sink::append_with_length;
 
 /// Batches that may wait for a recorder.
 pub const TAP_BATCHES_MAX: usize = 8192;
@@ -30,9 +31,6 @@ pub const TAP_BYTES_MAX: usize = 64 << 20;
 /// cheaper; but what waits is lost in a crash, which may cost a second together with what a reader
 /// holds back in its turn.
 pub const TAP_PERIOD: Duration = Duration::from_millis(300);
-
-/// Time and length before each message.
-const PREFIX_BYTES: usize = 12;
 
 /// What a tap brings.
 #[derive(Clone, Copy, Debug)]
@@ -156,15 +154,11 @@ impl TapBatch {
         }
     }
 
-    /// Appends a message that left an engine when the server's wall clock read `wall`.
-    pub fn push(&mut self, wall: NtpTime, message: &[u8]) {
-        let Ok(len) = u32::try_from(message.len()) else {
-            return;
-        };
-        self.bytes.reserve(PREFIX_BYTES + message.len());
+    /// Appends the message that `write` appends, which left an engine when the server's wall clock read
+    /// `wall`.
+    pub fn push(&mut self, wall: NtpTime, write: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.extend_from_slice(&wall.0.to_le_bytes());
-        self.bytes.extend_from_slice(&len.to_le_bytes());
-        self.bytes.extend_from_slice(message);
+        append_with_length(&mut self.bytes, write);
     }
 
     /// Whose messages they are.
@@ -273,8 +267,8 @@ impl TapDoor {
 mod tests {
     use super::*;
 
-    fn packet(sequence_number: u16, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    /// Writes a packet.
+    fn packet(sequence_number: u16, payload: &[u8]) -> impl Fn(&mut Vec<u8>) {
         let packet = TapPacket {
             encoding: 1,
             epoch: 2,
@@ -284,8 +278,7 @@ mod tests {
             timestamp: 7,
             payload,
         };
-        TapMessage::Packet(packet).write(&mut bytes);
-        bytes
+        move |to| TapMessage::Packet(packet).write(to)
     }
 
     #[test]
@@ -293,9 +286,9 @@ mod tests {
         let (home, returned) = sync_channel(1);
         let (door, queue) = TapDoor::new();
         let mut batch = TapBatch::new(RelayId(9), Vec::new(), 3, Some(home));
-        batch.push(NtpTime(5), &packet(1, b"one"));
-        batch.push(NtpTime(6), b"not understood");
-        batch.push(NtpTime(7), &packet(2, b""));
+        batch.push(NtpTime(5), packet(1, b"one"));
+        batch.push(NtpTime(6), |to| to.extend(b"not understood"));
+        batch.push(NtpTime(7), packet(2, b""));
         door.hand_over(batch).unwrap();
         let batch = queue.try_recv().unwrap();
         assert_eq!((batch.relay(), batch.lost()), (RelayId(9), 3));
@@ -319,8 +312,8 @@ mod tests {
             door.hand_over(empty()).unwrap();
         }
         let mut batch = empty();
-        batch.push(NtpTime(1), &packet(1, b"a"));
-        batch.push(NtpTime(1), &packet(2, b"b"));
+        batch.push(NtpTime(1), packet(1, b"a"));
+        batch.push(NtpTime(1), packet(2, b"b"));
         assert_eq!(door.hand_over(batch), Err(2));
         drop(queue);
         assert_eq!(door.hand_over(empty()), Err(0));
@@ -332,7 +325,7 @@ mod tests {
         let large = vec![0; TAP_BYTES_MAX / 4];
         let send = || {
             let mut batch = TapBatch::new(RelayId(1), Vec::new(), 0, None);
-            batch.push(NtpTime(1), &large);
+            batch.push(NtpTime(1), |to| to.extend_from_slice(&large));
             door.hand_over(batch)
         };
         assert_eq!(

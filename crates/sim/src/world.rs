@@ -468,8 +468,10 @@ impl PacketSink for Outputs {
         self.packets.push((to, None, packet.to_vec()));
     }
 
-    fn relay(&mut self, relay: RelayId, message: &[u8]) {
-        self.relayed.push((relay, message.to_vec()));
+    fn relay(&mut self, relay: RelayId, write: impl Fn(&mut Vec<u8>)) {
+        let mut message = Vec::new();
+        write(&mut message);
+        self.relayed.push((relay, message));
     }
 }
 

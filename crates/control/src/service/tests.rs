@@ -332,7 +332,7 @@ impl PacketSink for NoPackets {
 
     fn rtcp(&mut self, _: crosspoint_media::config::SessionKey, _: &[u8]) {}
 
-    fn relay(&mut self, _: RelayId, _: &[u8]) {}
+    fn relay(&mut self, _: RelayId, _: impl Fn(&mut Vec<u8>)) {}
 }
 
 fn room(name: &str) -> RoomName {

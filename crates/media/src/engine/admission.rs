@@ -66,7 +66,7 @@ impl Engine {
             behind: newest.saturating_sub(ext_seq),
         };
         self.join_round(now, key, lane, &admitted);
-        self.relay_packet(track, key, arrival);
+        self.relay_packet(track, key, ext_seq);
     }
 
     /// Whether a packet goes on at all: its track, and the format that it has.
@@ -117,8 +117,7 @@ impl Engine {
             return;
         };
         if arrival.payload.is_empty() {
-            // Padding. Those at the other ends of relays count numbers, too.
-            self.relay_packet(encoding.track, key, arrival);
+            self.relay_padding(encoding.track, key, arrival);
         }
         let Some(encoding) = self.encodings.get(key) else {
             return;

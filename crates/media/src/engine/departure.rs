@@ -30,9 +30,12 @@ impl Engine {
         // What was listed meanwhile waits for the next flush.
         to_flush.append(&mut self.to_flush);
         self.to_flush = to_flush;
-        self.counters.relay_sent += self.relay_queue.drain(|relay, message| {
-            sink.relay(relay, message);
+        let relays = &mut self.relay_queue;
+        let (sent, gone) = relays.drain(now, &self.encodings, |relay, message| {
+            sink.relay(relay, |to| message.write(to));
         });
+        self.counters.relay_sent += sent;
+        self.counters.relay_overflow += gone;
     }
 
     fn depart_media(

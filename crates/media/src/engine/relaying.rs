@@ -6,7 +6,7 @@ use super::ingress::Arrival;
 use super::{Engine, Task};
 use crate::config::{ParticipantId, ReceiveConfig, RelayId};
 use crate::encoding::EncodingKey;
-use crate::relay::{Direction, Message, Relay, RelayKey, RelayedPacket};
+use crate::relay::{Direction, Message, Relay, RelayKey, RelayedPacket, Waiting};
 use crate::report::PublisherClock;
 use crate::room::RoomKey;
 use crate::timers::Due;
@@ -134,40 +134,35 @@ impl Engine {
         }
     }
 
-    /// Copies a packet to the relays of its track.
-    pub(super) fn relay_packet(
+    /// Copies a packet, which is in its encoding's cache, to the relays of its track.
+    pub(super) fn relay_packet(&mut self, track: TrackKey, from: EncodingKey, ext_seq: u64) {
+        self.tell_relays(track, from, |encoding, epoch| Waiting::Cached {
+            from,
+            ext_seq,
+            encoding,
+            epoch,
+        });
+    }
+
+    /// Tells the relays of a track of a packet that carried nothing: they count numbers, too.
+    pub(super) fn relay_padding(
         &mut self,
         track: TrackKey,
         from: EncodingKey,
         packet: &Arrival<'_>,
     ) {
-        let Some(track) = self
-            .tracks
-            .get(track)
-            .filter(|track| !track.relays.is_empty())
-        else {
-            return;
-        };
-        let Some(encoding) = track.place_of(from) else {
-            return;
-        };
-        let message = Message::Packet(RelayedPacket {
-            encoding,
-            epoch: self.encodings.get(from).map_or(0, |e| e.epoch),
-            marker: packet.marker,
-            payload_type: packet.payload_type,
-            sequence_number: packet.sequence_number,
-            timestamp: packet.timestamp,
-            extensions: *packet.extensions,
-            payload: packet.payload,
+        self.tell_relays(track, from, |encoding, epoch| {
+            Waiting::Whole(Message::Packet(RelayedPacket {
+                encoding,
+                epoch,
+                marker: packet.marker,
+                payload_type: packet.payload_type,
+                sequence_number: packet.sequence_number,
+                timestamp: packet.timestamp,
+                extensions: *packet.extensions,
+                payload: &[],
+            }))
         });
-        for &relay in &track.relays {
-            if let Some(relay) = self.relays.get(relay)
-                && !self.relay_queue.push(relay.id, &message)
-            {
-                self.counters.relay_overflow += 1;
-            }
-        }
     }
 
     /// Tells the relays of a track what its encoding's clock read.
@@ -178,20 +173,34 @@ impl Engine {
         wall: NtpTime,
         timestamp: u32,
     ) {
-        let Some(track) = self.tracks.get(track) else {
+        self.tell_relays(track, from, |encoding, _| {
+            Waiting::Whole(Message::Clock {
+                encoding,
+                wall,
+                timestamp,
+            })
+        });
+    }
+
+    /// Queues a message of an encoding for the relays of its track: `message` has its place among the
+    /// track's encodings, and its epoch.
+    fn tell_relays(
+        &mut self,
+        track: TrackKey,
+        from: EncodingKey,
+        message: impl FnOnce(u8, u8) -> Waiting,
+    ) {
+        let track = self.tracks.get(track);
+        let Some(track) = track.filter(|track| !track.relays.is_empty()) else {
             return;
         };
-        let Some(encoding) = track.place_of(from) else {
+        let Some((place, encoding)) = track.place_of(from).zip(self.encodings.get(from)) else {
             return;
         };
-        let message = Message::Clock {
-            encoding,
-            wall,
-            timestamp,
-        };
+        let message = message(place, encoding.epoch);
         for &relay in &track.relays {
             if let Some(relay) = self.relays.get(relay)
-                && !self.relay_queue.push(relay.id, &message)
+                && !self.relay_queue.push(relay.id, message)
             {
                 self.counters.relay_overflow += 1;
             }
@@ -282,10 +291,10 @@ impl Engine {
             };
             // The other end knows how its publisher is to be asked.
             if encoding.keyframes.poll(now, askable, false).is_some() {
-                let message = Message::Keyframe {
+                let message = Waiting::Whole(Message::Keyframe {
                     encoding: u8::try_from(place).unwrap_or(u8::MAX),
-                };
-                if !self.relay_queue.push(id, &message) {
+                });
+                if !self.relay_queue.push(id, message) {
                     self.counters.relay_overflow += 1;
                 }
                 self.counters.keyframe_requests_sent += 1;

@@ -36,7 +36,7 @@ impl PacketSink for Slab {
         self.rtcp += 1;
     }
 
-    fn relay(&mut self, _: RelayId, _: &[u8]) {}
+    fn relay(&mut self, _: RelayId, _: impl Fn(&mut Vec<u8>)) {}
 }
 
 /// What comes in, made beforehand: per 40 ms two packets of sound and a frame of eight packets.

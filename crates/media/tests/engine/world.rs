@@ -190,8 +190,10 @@ impl PacketSink for Out {
         self.rtcp.push((to, packet.to_vec()));
     }
 
-    fn relay(&mut self, relay: RelayId, message: &[u8]) {
-        self.relayed.push((relay, message.to_vec()));
+    fn relay(&mut self, relay: RelayId, write: impl Fn(&mut Vec<u8>)) {
+        let mut message = Vec::new();
+        write(&mut message);
+        self.relayed.push((relay, message));
     }
 }
 

@@ -123,8 +123,7 @@ impl Bench {
         let mut batch = TapBatch::new(RelayId(relay), Vec::new(), 0, None);
         for n in from..to {
             let wall = NtpTime::from_unix_micros((zero + n as i64 * 20_000) as u64);
-            let mut message = Vec::new();
-            TapMessage::Packet(TapPacket {
+            let message = TapMessage::Packet(TapPacket {
                 encoding: 0,
                 epoch: 0,
                 marker: true,
@@ -132,9 +131,8 @@ impl Bench {
                 sequence_number: n as u16,
                 timestamp: (n * rate / 50) as u32,
                 payload,
-            })
-            .write(&mut message);
-            batch.push(wall, &message);
+            });
+            batch.push(wall, |to| message.write(to));
         }
         self.recorder.door().hand_over(batch).unwrap();
     }

@@ -108,8 +108,7 @@ pub(crate) fn push(
     marker: bool,
     payload: &[u8],
 ) {
-    let mut message = Vec::new();
-    TapMessage::Packet(TapPacket {
+    let message = TapMessage::Packet(TapPacket {
         encoding: 0,
         epoch: 0,
         marker,
@@ -117,7 +116,6 @@ pub(crate) fn push(
         sequence_number: sequence_number as u16,
         timestamp: timestamp as u32,
         payload,
-    })
-    .write(&mut message);
-    batch.push(NtpTime::from_unix_micros(wall_us), &message);
+    });
+    batch.push(NtpTime::from_unix_micros(wall_us), |to| message.write(to));
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crosspoint_media::config::RelayId;
+use crosspoint_media::sink::append_with_length;
 use foldhash::fast::RandomState;
 use mio::Waker;
 
@@ -14,9 +15,6 @@ const BATCH_BYTES: usize = 256 << 10;
 
 /// Batches that may wait at a worker.
 pub(crate) const BATCHES_MAX: usize = 64;
-
-/// Relay id and length before each message.
-const PREFIX_BYTES: usize = 12;
 
 /// Messages for one worker.
 pub(crate) struct Batch {
@@ -91,18 +89,17 @@ impl Relays {
         };
     }
 
-    /// Queues a copy of a message for the other end of its relay.
-    pub(crate) fn push(&mut self, relay: RelayId, message: &[u8]) {
+    /// Queues the message that `write` appends for the other end of its relay.
+    pub(crate) fn push(&mut self, relay: RelayId, write: impl FnOnce(&mut Vec<u8>)) {
         let worker = self.routes.get(&relay).copied();
         let peer = worker.and_then(|worker| Some((worker, self.peers.get_mut(worker)?)));
-        let (Some((worker, peer)), Ok(len)) = (peer, u32::try_from(message.len())) else {
+        let Some((worker, peer)) = peer else {
             self.dropped += 1;
             return;
         };
         peer.bytes.extend_from_slice(&relay.0.to_le_bytes());
-        peer.bytes.extend_from_slice(&len.to_le_bytes());
-        peer.bytes.extend_from_slice(message);
-        if peer.bytes.len() >= BATCH_BYTES - PREFIX_BYTES {
+        append_with_length(&mut peer.bytes, write);
+        if peer.bytes.len() >= BATCH_BYTES {
             self.hand_over(worker);
         }
     }
@@ -172,7 +169,7 @@ mod tests {
         relays.route(relay, Some(0));
         let messages: [&[u8]; 3] = [b"one", b"", &[9; 3000]];
         for message in messages {
-            relays.push(relay, message);
+            relays.push(relay, |to| to.extend_from_slice(message));
         }
         relays.flush();
         let batch = queue.try_recv().unwrap();
@@ -188,7 +185,7 @@ mod tests {
         relays.route(RelayId(1), Some(0));
         let mut buffers = Vec::new();
         for _ in 0..6 {
-            relays.push(RelayId(1), &[1; 5000]);
+            relays.push(RelayId(1), |to| to.extend([1; 5000]));
             relays.flush();
             let batch = queue.try_recv().unwrap();
             buffers.push(batch.bytes.as_ptr());
@@ -202,20 +199,20 @@ mod tests {
     #[test]
     fn what_leads_nowhere_or_finds_a_full_queue_is_dropped_and_counted() {
         let (mut relays, queue, _poll) = relays();
-        relays.push(RelayId(1), b"no route");
+        relays.push(RelayId(1), |to| to.extend(b"no route"));
         relays.route(RelayId(1), Some(5));
-        relays.push(RelayId(1), b"no such worker");
+        relays.push(RelayId(1), |to| to.extend(b"no such worker"));
         assert_eq!(relays.dropped(), 2);
         relays.route(RelayId(1), Some(0));
         for _ in 0..=BATCHES_MAX {
-            relays.push(RelayId(1), b"a");
-            relays.push(RelayId(1), b"b");
+            relays.push(RelayId(1), |to| to.push(b'a'));
+            relays.push(RelayId(1), |to| to.push(b'b'));
             relays.flush();
         }
         assert_eq!(relays.dropped(), 4);
         assert_eq!(queue.try_iter().count(), BATCHES_MAX);
         relays.route(RelayId(1), None);
-        relays.push(RelayId(1), b"no route any more");
+        relays.push(RelayId(1), |to| to.extend(b"no route any more"));
         assert_eq!(relays.dropped(), 5);
     }
 }

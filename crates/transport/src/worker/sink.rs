@@ -97,9 +97,9 @@ impl PacketSink for Sink<'_> {
         self.counters.srtcp_sent += u64::from(sent);
     }
 
-    fn relay(&mut self, relay: RelayId, message: &[u8]) {
-        if !self.links.taps.push(self.now, relay, self.wall, message) {
-            self.links.relays.push(relay, message);
+    fn relay(&mut self, relay: RelayId, write: impl Fn(&mut Vec<u8>)) {
+        if !self.links.taps.push(self.now, relay, self.wall, &write) {
+            self.links.relays.push(relay, write);
         }
     }
 }

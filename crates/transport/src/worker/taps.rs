@@ -75,13 +75,13 @@ impl Taps {
         self.routes.insert(relay, route);
     }
 
-    /// Queues a copy of a message; false when the relay leads to no recorder.
+    /// Queues the message that `write` appends; false when the relay leads to no recorder.
     pub(crate) fn push(
         &mut self,
         now: Time,
         relay: RelayId,
         wall: NtpTime,
-        message: &[u8],
+        write: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
         if self.routes.is_empty() {
             return false;
@@ -100,7 +100,7 @@ impl Taps {
                 none.insert(self.buffers.batch(relay, route.size, route.lost))
             }
         };
-        batch.push(wall, message);
+        batch.push(wall, write);
         self.sent += 1;
         if batch.len() >= BATCH_BYTES {
             self.dropped += route.hand_over();
@@ -226,7 +226,8 @@ mod tests {
 
     use super::*;
 
-    fn message(sequence_number: u16, payload: &[u8]) -> Vec<u8> {
+    /// Writes a packet.
+    fn message(sequence_number: u16, payload: &[u8]) -> impl Fn(&mut Vec<u8>) {
         let packet = TapPacket {
             encoding: 0,
             epoch: 0,
@@ -236,9 +237,7 @@ mod tests {
             timestamp: 0,
             payload,
         };
-        let mut bytes = Vec::new();
-        TapMessage::Packet(packet).write(&mut bytes);
-        bytes
+        move |to| TapMessage::Packet(packet).write(to)
     }
 
     fn at(ms: u64) -> Time {
