@@ -15,6 +15,10 @@ pub(crate) trait Disk: Send {
 /// A file that is written at given places.
 pub(crate) trait DiskFile: Send + Sync + std::fmt::Debug {
     fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Sets space aside for bytes `from..to` that come later; the file's length stays.
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()>;
+    /// Cuts the file off at `len` and gives back what is set aside behind it.
+    fn cut(&self, len: u64) -> io::Result<()>;
     /// Returns when what was written is on the disk itself.
     fn sync(&self) -> io::Result<()>;
 }
@@ -32,6 +36,22 @@ impl Disk for SystemDisk {
 impl DiskFile for File {
     fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.write_all_at(bytes, at)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        fallocate(self, FallocateFlags::KEEP_SIZE, from, to - from)?;
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -176,6 +176,8 @@ fn close_file(path: &Path) -> io::Result<(Scan, u64)> {
     let file = OpenOptions::new().write(true).open(path)?;
     if found.closed {
         let len = file.metadata()?.len();
+        // Space may be set aside behind it.
+        file.set_len(len)?;
         return Ok((found, len));
     }
     let webm = found.doc_type == "webm";

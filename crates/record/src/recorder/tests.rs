@@ -46,6 +46,14 @@ impl DiskFile for SmallFile {
         }
     }
 
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        DiskFile::reserve(&self.0, from, to)
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        DiskFile::cut(&self.0, len)
+    }
+
     fn sync(&self) -> io::Result<()> {
         DiskFile::sync(&self.0)
     }
@@ -412,4 +420,24 @@ fn a_server_that_stops_closes_what_it_records() {
         Vec::<String>::new()
     );
     assert_eq!(crate::unfinished(folder.path()).unwrap(), [id]);
+}
+
+#[test]
+fn space_that_is_set_aside_is_given_back_when_a_file_is_closed() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut bench = Bench::new();
+    let id = bench.begin("demo");
+    bench.track(&id, 1, MediaKind::Audio);
+    bench.sound(1, 0, 50);
+    let path = bench.path(&id).join("01-camera.webm");
+    let taken = || fs::metadata(&path).map_or(0, |file| file.blocks() * 512);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while taken() < 64 << 10 {
+        assert!(Instant::now() < deadline, "{} bytes", taken());
+        std::thread::yield_now();
+    }
+    bench.recorder.stop(&id, Reason::Stopped).unwrap();
+    bench.ended(&id);
+    assert!(taken() < 16 << 10, "{} bytes", taken());
+    assert_eq!(verify(&bench.path(&id)).unwrap(), Vec::<String>::new());
 }
