@@ -284,7 +284,7 @@ mod tests {
         }
         for ms in 0..1000 {
             for relay in (1..=100).filter(|relay| ms % 20 == relay % 20) {
-                taps.push(at(ms), RelayId(relay), NtpTime(ms), &message(1, b"sound"));
+                taps.push(at(ms), RelayId(relay), NtpTime(ms), message(1, b"sound"));
             }
             taps.flush(at(ms));
             let at_once = queue.try_iter().count();
@@ -297,7 +297,7 @@ mod tests {
         let (door, queue) = TapDoor::new();
         let mut taps = Taps::default();
         taps.route(RelayId(1), Some(door));
-        taps.push(at(0), RelayId(1), NtpTime(1), &message(1, b"sound"));
+        taps.push(at(0), RelayId(1), NtpTime(1), message(1, b"sound"));
         taps.route(RelayId(1), None);
         assert_eq!(queue.try_recv().unwrap().messages().count(), 1);
         taps.flush(at(1000));
