@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::access::Access;
 use crate::door::http_client;
@@ -19,6 +20,7 @@ use crate::scenario::Scenario;
 use crate::subject::Subject;
 use crate::suite::update;
 use crate::versus::median;
+use crate::watch::free_memory;
 
 /// How long a server may take to close what it recorded.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,6 +30,9 @@ const PEOPLE: usize = 50;
 
 /// Packets of a frame and frames a second: 1.9 Mbit/s.
 const FRAMES: (usize, u32) = (8, 25);
+
+/// Seconds before each measurement.
+const WARM_UP_SECONDS: u64 = 3;
 
 /// What recording may add: of CPU in per cent, and of delay in milliseconds, which is what two windows
 /// of the same load differ by.
@@ -74,6 +79,7 @@ impl Recording {
     /// When a server does not start, nobody can join it, or it does not record.
     #[expect(clippy::print_stdout, reason = "the results are this command's output")]
     pub async fn execute(&self) -> Result<()> {
+        let _filled = fill_page_cache()?;
         let mut pairs = Vec::new();
         for (name, scenario) in [
             ("25 rooms of 2", Scenario::Calls),
@@ -110,12 +116,24 @@ impl Recording {
             participants: PEOPLE,
             frame_packets,
             fps,
+            warm_up: WARM_UP_SECONDS,
             seconds: self.seconds,
             record: true,
             ..Load::of(scenario, Some(Subject::key()))
         };
         load.measure_in_turns(name, self.rounds).await
     }
+}
+
+/// Reads a file without content that is as large as the memory that is free, and stays cached while it is
+/// there. On a machine that has run for a while what is recorded takes the place of what was read before.
+/// On a virtual one that has much free memory it would be given that page by page while it records, at several
+/// times what it takes to write a page: the host's price, and not the recorder's.
+fn fill_page_cache() -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    file.as_file().set_len(free_memory())?;
+    std::io::copy(file.as_file_mut(), &mut std::io::sink())?;
+    Ok(file)
 }
 
 impl Pair {

@@ -128,6 +128,15 @@ pub fn machine_us() -> u64 {
     busy.iter().sum::<u64>() * TICK_US
 }
 
+/// Bytes of memory that nothing uses; 0 when the system does not say.
+#[must_use]
+pub fn free_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|it| it.strip_prefix("MemFree:"));
+    let kib = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
+    kib.map_or(0, |kib: u64| kib * 1024)
+}
+
 /// The process that listens on a TCP port, if it may be seen.
 #[must_use]
 pub fn listener(port: u16) -> Option<u32> {
