@@ -318,6 +318,25 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_that_is_gone_is_counted_and_all_else_leaves() {
+        let mut queue = RelayQueue::default();
+        let gone = Waiting::Cached {
+            from: Key::from_raw(7),
+            ext_seq: 1,
+            encoding: 0,
+            epoch: 0,
+        };
+        assert!(queue.push(RelayId(1), gone));
+        assert!(queue.push(
+            RelayId(2),
+            Waiting::Whole(Message::Keyframe { encoding: 0 })
+        ));
+        let mut left = Vec::new();
+        let counts = queue.drain(Time::ZERO, &Slab::default(), |relay, _| left.push(relay));
+        assert_eq!((counts, left), ((1, 1), vec![RelayId(2)]));
+    }
+
+    #[test]
     fn what_is_cut_short_is_refused() {
         let mut extensions = ForwardedExtensions::default();
         extensions.push(ExtensionKind::AudioLevel, &[0x8a]);
